@@ -1,0 +1,1 @@
+"""The painter's room: the Blender extension."""

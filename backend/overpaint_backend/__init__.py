@@ -1,0 +1,1 @@
+"""The workshop: the server that paints, its engines, and the command line."""

@@ -1,0 +1,269 @@
+"""EngineCard and check_spec: what an engine says of itself, and what is wrong with a request, in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from overpaint.clip import Clip, Size
+from overpaint.edit import Edit, Guide, Input, OptionValue, Task
+from overpaint.job import JobSpec
+
+MAX_PROMPT = 4000  # characters; five times the longest caption the field's training sets hold
+MAX_SEED = 2**32
+
+
+class OptionKind(StrEnum):
+    """What values an option takes."""
+
+    BOOL = "bool"
+    INT = "int"
+    FLOAT = "float"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionSpec:
+    """One option of an engine, described so that the panel, `--help` and the validation derive from it.
+
+    `minimum` and `maximum` (both inclusive) bound numbers; `choices` lists a choice's words.
+    """
+
+    name: str
+    kind: OptionKind
+    default: OptionValue
+    description: str
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    choices: tuple[str, ...] = ()
+
+    def problem(self, value: OptionValue) -> str | None:
+        """Why `value` cannot be taken, or None."""
+        match self.kind:
+            case OptionKind.BOOL:
+                return None if isinstance(value, bool) else "is on or off"
+            case OptionKind.CHOICE:
+                return None if value in self.choices else f"is one of {', '.join(self.choices)}"
+            case OptionKind.INT | OptionKind.FLOAT:
+                whole = self.kind is OptionKind.INT
+                wanted = "a whole number" if whole else "a number"
+                legal = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+                if not legal or (whole and value != int(value)) or not self.minimum <= value <= self.maximum:
+                    return f"is {wanted} from {self.minimum:g} to {self.maximum:g}"
+                return None
+
+
+class RegionRule(StrEnum):
+    """How the planner cuts the region of the picture that an engine works on."""
+
+    TRACKED = "tracked"  # a box of constant size follows the mask
+    UNION = "union"  # one box around everything the mask touches in the window
+    WHOLE = "whole"  # the whole picture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRule:
+    """A task that an engine can do: what it honours, and what it cannot do without.
+
+    Every group of `needs` must have at least one of its inputs given.
+    """
+
+    task: Task
+    honours: frozenset[Input]
+    needs: tuple[frozenset[Input], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineCard:
+    """An engine's self-description.
+
+    A window has `frame_step * n + frame_offset` frames for some n >= 0, at most `max_frames`; each window begins with
+    the last `overlap` frames of the one before. Regions have sides that are multiples of `size_multiple` and are
+    scaled to `native_size` where that is given. `margin` is the picture around the mask that the engine wants to see, as a
+    fraction of the mask's size. `sparse` lists the guides that may be there on some frames only.
+    `memory_bytes_per_pixel` is working memory for each pixel of each frame of a window.
+    """
+
+    name: str
+    title: str
+    description: str
+    version: str
+    licence: str
+    tasks: tuple[TaskRule, ...]
+    sparse: frozenset[Input] = frozenset()
+    region: RegionRule = RegionRule.TRACKED
+    native_size: Size | None = None
+    size_multiple: int = 1
+    margin: float = 0.25
+    max_frames: int
+    frame_step: int = 1
+    frame_offset: int = 0
+    overlap: int = 0
+    options: tuple[OptionSpec, ...] = ()
+    needs_gpu: bool = False
+    needs_weights: bool = False
+    memory_bytes_per_pixel: int = 64
+
+    def rule(self, task: Task) -> TaskRule | None:
+        return next((rule for rule in self.tasks if rule.task == task), None)
+
+    def option(self, name: str) -> OptionSpec | None:
+        return next((option for option in self.options if option.name == name), None)
+
+    def complete(self, options: dict[str, OptionValue]) -> dict[str, OptionValue]:
+        """`options` with the default of every option that is not given."""
+        return {option.name: option.default for option in self.options} | options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something wrong with a request: the field, what is wrong, and what to do about it."""
+
+    field: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}. {self.remedy}"
+
+
+def check_spec(spec: JobSpec, card: EngineCard) -> tuple[Problem, ...]:
+    """Everything that keeps `card`'s engine from honouring `spec`, in words; empty where nothing does."""
+    return (
+        *_check_task(spec.edit, card),
+        *(problem for guide in spec.edit.guides for problem in _check_guide(guide, spec.clip, card)),
+        *_check_keyframes(spec.edit, spec.clip),
+        *_check_tracks(spec.edit, spec.clip),
+        *_check_words(spec.edit),
+        *_check_options(spec.edit, card),
+    )
+
+
+def _check_task(edit: Edit, card: EngineCard) -> Iterator[Problem]:
+    rule = card.rule(edit.task)
+    if rule is None:
+        can = ", ".join(rule.task for rule in card.tasks)
+        yield Problem(
+            field="task",
+            message=f"the engine {card.name} cannot {edit.task}",
+            remedy=f"Choose {can}, or another engine",
+        )
+        return
+    given = edit.given()
+    for extra in sorted(given - rule.honours):
+        yield Problem(
+            field=extra,
+            message=f"the engine {card.name} does not honour a {_words(extra)} for {edit.task}",
+            remedy=f"Leave the {_words(extra)} out, or choose another engine",
+        )
+    for group in rule.needs:
+        if not group & given:
+            wanted = " or a ".join(_words(one) for one in sorted(group))
+            yield Problem(
+                field=min(group),
+                message=f"to {edit.task}, the engine {card.name} needs a {wanted}, and none is given",
+                remedy=f"Give a {wanted}",
+            )
+
+
+def _words(given: Input) -> str:
+    return given.replace("_", " ")
+
+
+def _check_guide(guide: Guide, clip: Clip, card: EngineCard) -> Iterator[Problem]:
+    field = guide.kind
+    if not guide.keys:
+        yield Problem(field=field, message=f"the {field} has no key", remedy="Give it on at least one frame")
+        return
+    outside = [key.frame for key in guide.keys if not 0 <= key.frame < len(clip)]
+    if outside:
+        yield Problem(
+            field=field,
+            message=f"the {field} is given on frame {outside[0]}, and the clip has frames 0 to {len(clip) - 1}",
+            remedy=f"Give the {field} on frames of the clip only",
+        )
+    if not guide.hold and len(guide.keys) < len(clip) and guide.kind not in card.sparse:
+        yield Problem(
+            field=field,
+            message=f"the {field} has {len(guide.keys)} frames and the clip has {len(clip)}",
+            remedy=f"Give the {field} on every frame: the engine {card.name} takes no sparse {field}",
+        )
+    for key in guide.keys:
+        if (key.pixels is None) == (not key.strokes) and (key.pixels is not None or guide.kind is not Input.MASK):
+            yield Problem(
+                field=field,
+                message=f"frame {key.frame} of the {field} has {'both' if key.pixels else 'neither'} pixels and strokes",
+                remedy="Give either pixels or strokes",
+            )
+            break
+    numbers = (
+        number
+        for key in guide.keys
+        for stroke in key.strokes
+        for knot in stroke.knots
+        for number in (stroke.width, stroke.opacity, knot.x, knot.y, *(knot.left or ()), *(knot.right or ()))
+    )
+    if not all(math.isfinite(number) for number in (guide.grow, guide.feather, *numbers)):
+        yield Problem(
+            field=field, message=f"the {field} holds a number that is not finite", remedy="Draw that stroke again"
+        )
+    if guide.feather < 0:
+        yield Problem(field=field, message="the feather is negative", remedy="Give a feather of 0 or more pixels")
+
+
+def _check_keyframes(edit: Edit, clip: Clip) -> Iterator[Problem]:
+    frames = [keyframe.frame for keyframe in edit.keyframes]
+    for frame in frames:
+        if not 0 <= frame < len(clip):
+            yield Problem(
+                field="keyframe",
+                message=f"a keyframe is on frame {frame}, and the clip has frames 0 to {len(clip) - 1}",
+                remedy="Put keyframes on frames of the clip only",
+            )
+    if len(set(frames)) < len(frames):
+        yield Problem(field="keyframe", message="two keyframes are on the same frame", remedy="Keep one of them")
+
+
+def _check_tracks(edit: Edit, clip: Clip) -> Iterator[Problem]:
+    for track in edit.tracks:
+        if any(
+            not 0 <= point.frame < len(clip) or not math.isfinite(point.x) or not math.isfinite(point.y)
+            for point in track.points
+        ):
+            yield Problem(
+                field="track",
+                message=f"a track has a point off the clip's frames 0 to {len(clip) - 1}, or one that is not finite",
+                remedy="Draw that track again",
+            )
+
+
+def _check_words(edit: Edit) -> Iterator[Problem]:
+    for field, text in (("prompt", edit.prompt), ("negative_prompt", edit.negative_prompt)):
+        if len(text) > MAX_PROMPT:
+            yield Problem(
+                field=field,
+                message=f"the {_words(Input(field))} has {len(text)} characters",
+                remedy=f"Shorten it to {MAX_PROMPT}",
+            )
+    if not 0 <= edit.seed < MAX_SEED:
+        yield Problem(
+            field="seed",
+            message=f"the seed {edit.seed} is out of range",
+            remedy=f"Give a seed from 0 to {MAX_SEED - 1}",
+        )
+
+
+def _check_options(edit: Edit, card: EngineCard) -> Iterator[Problem]:
+    for name, value in edit.options.items():
+        option = card.option(name)
+        if option is None:
+            known = ", ".join(option.name for option in card.options) or "none"
+            yield Problem(
+                field=f"options.{name}",
+                message=f"the engine {card.name} has no option {name}",
+                remedy=f"Its options are: {known}",
+            )
+        elif (why := option.problem(value)) is not None:
+            yield Problem(field=f"options.{name}", message=f"{value!r} cannot be taken", remedy=f"{name} {why}")

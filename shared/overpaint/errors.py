@@ -1,0 +1,78 @@
+"""The OverpaintError family: each names a field, says what is wrong, and what to do; with its gRPC status."""
+
+from __future__ import annotations
+
+
+class OverpaintError(Exception):
+    """Something that a person can act on. `status` is the name of the gRPC status code it travels as."""
+
+    status = "INTERNAL"
+
+    def __init__(self, *, field: str, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" + (f". {self.remedy}" if self.remedy else "")
+
+
+class Invalid(OverpaintError):
+    """The request is wrong."""
+
+    status = "INVALID_ARGUMENT"
+
+
+class Missing(OverpaintError):
+    """What the request names is not there."""
+
+    status = "NOT_FOUND"
+
+
+class Conflict(OverpaintError):
+    """The request does not fit the state that things are in."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class Corrupt(OverpaintError):
+    """Bytes arrived or were read that are not what they claim to be."""
+
+    status = "DATA_LOSS"
+
+
+class Unauthenticated(OverpaintError):
+    """The token is missing or wrong."""
+
+    status = "UNAUTHENTICATED"
+
+
+class Exhausted(OverpaintError):
+    """Something is too large or too much."""
+
+    status = "RESOURCE_EXHAUSTED"
+
+
+class Unavailable(OverpaintError):
+    """The server cannot be reached, or is going down; trying again later may help."""
+
+    status = "UNAVAILABLE"
+
+
+class Cancelled(OverpaintError):
+    """The job was cancelled."""
+
+    status = "CANCELLED"
+
+
+class Internal(OverpaintError):
+    """A fault of ours."""
+
+    status = "INTERNAL"
+
+
+BY_STATUS: dict[str, type[OverpaintError]] = {
+    error.status: error
+    for error in (Invalid, Missing, Conflict, Corrupt, Unauthenticated, Exhausted, Unavailable, Cancelled, Internal)
+}

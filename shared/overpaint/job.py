@@ -1,0 +1,120 @@
+"""JobSpec, JobState, JobEvent, and advance: the only transition table of a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from overpaint.clip import Clip
+from overpaint.edit import Edit
+from overpaint.errors import Conflict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """The whole request: same spec, same weights and same kind of device give the same take.
+
+    `id` is made by the client (a UUID as 32 hex digits), so that opening a job twice opens it once.
+    """
+
+    id: str
+    engine: str
+    clip: Clip
+    edit: Edit
+
+    def digests(self) -> tuple[str, ...]:
+        """The digests of all pixels that the job needs, each once, in the order of first use."""
+        return tuple(dict.fromkeys((*self.clip.frames, *self.edit.digests())))
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    OPEN = "open"  # pixels are still arriving
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"  # the worker stops at its next step
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED)
+
+
+class EventKind(StrEnum):
+    """What happened to a job."""
+
+    OPENED = "opened"
+    SEALED = "sealed"
+    STARTED = "started"
+    PLANNED = "planned"
+    PROGRESS = "progress"
+    WINDOW_DONE = "window_done"
+    LOST = "lost"  # its worker died; the job goes back to the queue
+    CANCEL_ASKED = "cancel_asked"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEvent:
+    """Something that happened to a job; `number` counts from 1 without gaps, `at` is Unix time in seconds.
+
+    `stage` names what is being done; `step` of `steps` how far that is; `windows` how many there are;
+    `window` which one is done; `seconds_left` the estimate where there is one; `message` and `remedy` an error in words.
+    """
+
+    number: int
+    kind: EventKind
+    at: float
+    stage: str = ""
+    step: int = 0
+    steps: int = 0
+    window: int = 0
+    windows: int = 0
+    seconds_left: float | None = None
+    queue_place: int = 0
+    field: str = ""
+    message: str = ""
+    remedy: str = ""
+
+
+S, E = JobState, EventKind
+_TABLE: dict[tuple[JobState, EventKind], JobState] = {
+    (S.OPEN, E.SEALED): S.QUEUED,
+    (S.OPEN, E.CANCEL_ASKED): S.CANCELLED,
+    (S.QUEUED, E.STARTED): S.RUNNING,
+    (S.QUEUED, E.CANCEL_ASKED): S.CANCELLED,
+    (S.RUNNING, E.PLANNED): S.RUNNING,
+    (S.RUNNING, E.PROGRESS): S.RUNNING,
+    (S.RUNNING, E.WINDOW_DONE): S.RUNNING,
+    (S.RUNNING, E.LOST): S.QUEUED,
+    (S.RUNNING, E.FINISHED): S.FINISHED,
+    (S.RUNNING, E.FAILED): S.FAILED,
+    (S.RUNNING, E.CANCEL_ASKED): S.CANCELLING,
+    # The worker learns of the cancel at its next step; until then it reports as before.
+    (S.CANCELLING, E.PLANNED): S.CANCELLING,
+    (S.CANCELLING, E.PROGRESS): S.CANCELLING,
+    (S.CANCELLING, E.WINDOW_DONE): S.CANCELLING,
+    (S.CANCELLING, E.CANCELLED): S.CANCELLED,
+    (S.CANCELLING, E.FAILED): S.CANCELLED,
+    (S.CANCELLING, E.LOST): S.CANCELLED,
+    # It was faster than the cancel: the take is there, so nothing is thrown away.
+    (S.CANCELLING, E.FINISHED): S.FINISHED,
+}
+
+
+def advance(state: JobState | None, kind: EventKind) -> JobState:
+    """The state after `kind` happened in `state` (None: there was no job yet). Raises Conflict where it cannot happen."""
+    if state is None and kind is E.OPENED:
+        return S.OPEN
+    if state is None or (state, kind) not in _TABLE:
+        raise Conflict(
+            field="job",
+            message=f"a job that is {state or 'unknown'} cannot take the event {kind}",
+            remedy="Look at the job's state first",
+        )
+    return _TABLE[state, kind]

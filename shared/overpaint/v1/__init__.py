@@ -1,0 +1,1 @@
+"""Generated from proto/overpaint/v1; see `make proto`."""
