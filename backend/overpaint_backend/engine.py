@@ -38,7 +38,7 @@ class WindowInput:
     frames: Float32[np.ndarray, "t h w 3"]
     mask: Float32[np.ndarray, "t h w"]
     guides: Mapping[Input, Float32[np.ndarray, "t h w"]] = field(default_factory=dict)
-    given: Mapping[Input, Bool[np.ndarray, t]] = field(default_factory=dict)
+    given: Mapping[Input, Bool[np.ndarray, " t"]] = field(default_factory=dict)
     keyframes: Mapping[int, Float32[np.ndarray, "h w 3"]] = field(default_factory=dict)
     known: int = 0
     tracks: tuple[Track, ...] = ()
