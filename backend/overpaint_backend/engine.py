@@ -24,7 +24,7 @@ class WindowInput:
     """A window of a clip, cut to its region and scaled to a size that is legal for the engine's card.
 
     frames      "t h w 3" in [0, 1]: the source
-    mask        "t h w" in [0, 1]: coverage of the instance, feather excluded (the composite applies it)
+    mask        "t h w", 0 or 1: every pixel that the composite may touch, the reach of its feather included
     guides      for each pixel-aligned guide but the mask: "t h w" in [0, 1]; zero where it is not given
     given       for each of those guides: "t", true on the frames where it is given
     keyframes   frame of the window (counted from 0) -> "h w 3" in [0, 1]: pictures the result must pass through
@@ -55,7 +55,10 @@ class WindowOutput:
 
 
 class Progress(Protocol):
-    """How an engine reports. Raises overpaint.errors.Cancelled when the job was cancelled."""
+    """How an engine reports: `step` of `steps` counts the work of the whole window, `stage` says what is being done.
+
+    Raises overpaint.errors.Cancelled when the job was cancelled; an engine lets it pass.
+    """
 
     def __call__(self, stage: str, step: int, steps: int) -> None: ...
 

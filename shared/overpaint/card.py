@@ -49,10 +49,10 @@ class OptionSpec:
             case OptionKind.INT | OptionKind.FLOAT:
                 whole = self.kind is OptionKind.INT
                 wanted = "a whole number" if whole else "a number"
-                legal = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-                if not legal or (whole and value != int(value)) or not self.minimum <= value <= self.maximum:
-                    return f"is {wanted} from {self.minimum:g} to {self.maximum:g}"
-                return None
+                refusal = f"is {wanted} from {self.minimum:g} to {self.maximum:g}"
+                if isinstance(value, bool | str) or not math.isfinite(value) or (whole and value != int(value)):
+                    return refusal
+                return None if self.minimum <= value <= self.maximum else refusal
 
 
 class RegionRule(StrEnum):
@@ -267,3 +267,38 @@ def _check_options(edit: Edit, card: EngineCard) -> Iterator[Problem]:
             )
         elif (why := option.problem(value)) is not None:
             yield Problem(field=f"options.{name}", message=f"{value!r} cannot be taken", remedy=f"{name} {why}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """What an engine computes on: "cpu", "cuda:0", ..., with its memory in bytes."""
+
+    name: str
+    title: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerCard:
+    """A server's self-description: its version, devices, and the largest job it takes (pixels of one frame)."""
+
+    version: str
+    devices: tuple[Device, ...]
+    max_frames: int
+    max_pixels: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a job would cost.
+
+    `window_size` is what the engine sees of a frame, `pixel_bytes` all the clip's pixels before compression, `seconds`
+    from earlier jobs of the same engine (None where there were none).
+    """
+
+    frames: int
+    windows: int
+    window_size: Size
+    pixel_bytes: int
+    seconds: float | None
+    device: str

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from overpaint.clip import Clip
-from overpaint.edit import Edit
+from overpaint.edit import Edit, Task
 from overpaint.errors import Conflict
 
 
@@ -64,7 +64,7 @@ class JobEvent:
     """Something that happened to a job; `number` counts from 1 without gaps, `at` is Unix time in seconds.
 
     `stage` names what is being done; `step` of `steps` how far that is; `windows` how many there are;
-    `window` which one is done; `seconds_left` the estimate where there is one; `message` and `remedy` an error in words.
+    `window` which one is done; `seconds_left` the estimate where there is one; `field`, `message` and `remedy` an error.
     """
 
     number: int
@@ -108,7 +108,7 @@ _TABLE: dict[tuple[JobState, EventKind], JobState] = {
 
 
 def advance(state: JobState | None, kind: EventKind) -> JobState:
-    """The state after `kind` happened in `state` (None: there was no job yet). Raises Conflict where it cannot happen."""
+    """The state after `kind` happened in `state` (None: there was no job yet). Raises Conflict where it cannot."""
     if state is None and kind is E.OPENED:
         return S.OPEN
     if state is None or (state, kind) not in _TABLE:
@@ -118,3 +118,17 @@ def advance(state: JobState | None, kind: EventKind) -> JobState:
             remedy="Look at the job's state first",
         )
     return _TABLE[state, kind]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSummary:
+    """A job as lists show it. `events` is the number of its last event, `opened_at` Unix time in seconds."""
+
+    id: str
+    engine: str
+    state: JobState
+    task: Task
+    prompt: str
+    frames: int
+    opened_at: float
+    events: int

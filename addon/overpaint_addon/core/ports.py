@@ -123,8 +123,15 @@ class Backend(Protocol):
 
     def seal_job(self, job_id: str) -> Future[JobState]: ...
 
-    def watch(self, job_id: str, after: int) -> Future[Sequence[JobEvent]]:
-        """The events after number `after`: waits (on the courier's thread) until there is at least one."""
+    def digest(self, read: Callable[[], np.ndarray]) -> Future[str]:
+        """The digest of the frame that `read` gives; read and hashed on the courier's thread."""
+        ...
+
+    def events(self, job_id: str, after: int) -> tuple[JobEvent, ...]:
+        """The events after number `after` that have arrived; the first call begins to watch the job.
+
+        Raises what the watching failed with; while the server is only unreachable for a moment, there is nothing new.
+        """
         ...
 
     def fetch(self, job_id: str, folder: Path, length: int) -> Future[Sequence[Path]]:

@@ -136,25 +136,43 @@ class Clip(_message.Message):
     frames: _containers.RepeatedScalarFieldContainer[bytes]
     def __init__(self, size: _Optional[_Union[Size, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., depth: _Optional[int] = ..., frames: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
+class Point(_message.Message):
+    __slots__ = ("x", "y")
+    X_FIELD_NUMBER: _ClassVar[int]
+    Y_FIELD_NUMBER: _ClassVar[int]
+    x: float
+    y: float
+    def __init__(self, x: _Optional[float] = ..., y: _Optional[float] = ...) -> None: ...
+
+class Knot(_message.Message):
+    __slots__ = ("x", "y", "left", "right")
+    X_FIELD_NUMBER: _ClassVar[int]
+    Y_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    RIGHT_FIELD_NUMBER: _ClassVar[int]
+    x: float
+    y: float
+    left: Point
+    right: Point
+    def __init__(self, x: _Optional[float] = ..., y: _Optional[float] = ..., left: _Optional[_Union[Point, _Mapping]] = ..., right: _Optional[_Union[Point, _Mapping]] = ...) -> None: ...
+
 class Stroke(_message.Message):
-    __slots__ = ("points", "handles", "width", "closed", "opacity", "layer", "blend", "invert")
-    POINTS_FIELD_NUMBER: _ClassVar[int]
-    HANDLES_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("knots", "width", "closed", "opacity", "layer", "blend", "invert")
+    KNOTS_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
     OPACITY_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     BLEND_FIELD_NUMBER: _ClassVar[int]
     INVERT_FIELD_NUMBER: _ClassVar[int]
-    points: _containers.RepeatedScalarFieldContainer[float]
-    handles: _containers.RepeatedScalarFieldContainer[float]
+    knots: _containers.RepeatedCompositeFieldContainer[Knot]
     width: float
     closed: bool
     opacity: float
     layer: int
     blend: Blend
     invert: bool
-    def __init__(self, points: _Optional[_Iterable[float]] = ..., handles: _Optional[_Iterable[float]] = ..., width: _Optional[float] = ..., closed: _Optional[bool] = ..., opacity: _Optional[float] = ..., layer: _Optional[int] = ..., blend: _Optional[_Union[Blend, str]] = ..., invert: _Optional[bool] = ...) -> None: ...
+    def __init__(self, knots: _Optional[_Iterable[_Union[Knot, _Mapping]]] = ..., width: _Optional[float] = ..., closed: _Optional[bool] = ..., opacity: _Optional[float] = ..., layer: _Optional[int] = ..., blend: _Optional[_Union[Blend, str]] = ..., invert: _Optional[bool] = ...) -> None: ...
 
 class GuideKey(_message.Message):
     __slots__ = ("frame", "pixels", "strokes")

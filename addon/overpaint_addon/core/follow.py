@@ -1,0 +1,46 @@
+"""Follow: keep a ticket up to date until its job has ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from overpaint.errors import Cancelled, Invalid
+from overpaint.job import EventKind, JobEvent, JobState, advance
+
+from .ports import Backend, Ticket, TicketStore
+from .steps import Doing, Steps
+
+
+def follow(backend: Backend, tickets: TicketStore, ticket: Ticket) -> Steps[Ticket]:
+    """Until the job has finished. Raises Cancelled, or Invalid in the server's words where it failed."""
+    while not ticket.state.ended:
+        for event in backend.events(ticket.job_id, ticket.event):
+            ticket = _learn(ticket, event)
+            if event.kind is not EventKind.PROGRESS:
+                tickets.keep(ticket)  # progress alone would make the file look changed four times a second
+            yield _doing(event)
+        yield Doing(stage=ticket.words or "waiting")
+    if ticket.state is JobState.CANCELLED:
+        tickets.drop(ticket.job_id)
+        raise Cancelled(field="job", message="the job was cancelled")
+    if ticket.state is JobState.FAILED:
+        tickets.drop(ticket.job_id)
+        raise Invalid(field="job", message=ticket.words)
+    return ticket
+
+
+def _learn(ticket: Ticket, event: JobEvent) -> Ticket:
+    known = None if event.kind is EventKind.OPENED else ticket.state
+    return replace(ticket, event=event.number, state=advance(known, event.kind), words=event.message or event.stage)
+
+
+def _doing(event: JobEvent) -> Doing:
+    if event.kind is EventKind.SEALED and event.queue_place > 1:
+        return Doing(stage=f"waiting, place {event.queue_place}")
+    share = event.window * event.steps + event.step
+    return Doing(
+        stage=event.stage or event.kind.replace("_", " "),
+        done=share,
+        total=event.windows * event.steps or event.steps,
+        seconds_left=event.seconds_left,
+    )

@@ -1,0 +1,32 @@
+"""Doing, and waiting without blocking: what the use-cases' short steps are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .ports import Future
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doing:
+    """What a use-case is doing right now, for whoever watches: `done` of `total`, where there is a total."""
+
+    stage: str
+    done: int = 0
+    total: int = 0
+    seconds_left: float | None = None
+
+
+Steps = Generator[Doing, None, R]
+"""A use-case on its way: each `next` does one short step; it returns its result."""
+
+
+def until(future: Future[R], doing: Doing) -> Steps[R]:
+    """Give way until `future` is done; returns its result or raises its error."""
+    while not future.done():
+        yield doing
+    return future.result()

@@ -1,0 +1,395 @@
+"""The `overpaint` command: one door for people and farms; every verb is a few lines over a function elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+
+import overpaint
+from overpaint.card import EngineCard, OptionKind
+from overpaint.clip import Rate
+from overpaint.edit import Input, OptionValue, Task
+from overpaint.errors import Cancelled, Invalid, Missing, OverpaintError, Unauthenticated, Unavailable
+from overpaint.job import EventKind, JobEvent, JobSpec
+
+EXIT_CODES: dict[type[OverpaintError], int] = {
+    Invalid: 10,
+    Missing: 11,
+    Cancelled: 40,
+    Unauthenticated: 77,
+    Unavailable: 75,
+}
+"""How a command ends when it cannot do what it should; 1 for any other error, 2 for wrong usage."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    args = _parser().parse_args(arguments)
+    try:
+        return args.run(args)
+    except OverpaintError as error:
+        if getattr(args, "json", False):
+            print(json.dumps({"error": {"field": error.field, "message": error.message, "remedy": error.remedy}}))
+        print(f"overpaint: {error}", file=sys.stderr)
+        return EXIT_CODES.get(type(error), 1)
+    except KeyboardInterrupt:
+        return 130
+
+
+# The verbs, in the order of --help.
+
+
+def serve(args: argparse.Namespace) -> int:
+    from overpaint_backend.server import Server
+    from overpaint_backend.settings import load_settings
+
+    flags = {name: getattr(args, name) for name in ("listen", "folder", "token_file", "certificate", "key")}
+    settings = load_settings(args.settings, flags)
+    server = Server(settings)
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    server.start()
+    print(f"overpaint {overpaint.__version__} listens on {server.address}, jobs in {settings.folder}", flush=True)
+    stop.wait()
+    print("stopping; jobs that are not finished go on at the next start", flush=True)
+    server.stop()
+    return 0
+
+
+def paint(args: argparse.Namespace) -> int:
+    from overpaint_backend.desk import Desk
+    from overpaint_backend.files import check_out, gather, write_take
+    from overpaint_backend.jobs.spool import Spool
+    from overpaint_backend.jobs.store import Store
+    from overpaint_backend.settings import Settings
+    from overpaint_backend.workers.local import paint_claimed
+
+    check_out(args.out)
+    with tempfile.TemporaryDirectory(prefix="overpaint-") as name:
+        store, spool = Store(Path(name) / "jobs.sqlite"), Spool(Path(name) / "spool")
+        desk = Desk(Settings(folder=Path(name)), store, spool)
+        spec, notes = gather(_files(args), spool)
+        _say(args, notes)
+        desk.open(spec)
+        desk.seal(spec.id)
+
+        def work() -> None:
+            claimed = store.claim("paint", lease=1e9)
+            assert claimed is not None
+            paint_claimed(claimed, None, store, spool, "cpu", "paint")
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        try:
+            _follow(args, lambda: desk.watch(spec.id, 0), lambda: desk.cancel(spec.id))
+        finally:
+            worker.join()
+        write_take(args.out, spec, map(spool.get, spec.clip.frames), desk.take(spec.id, 0))
+    _done(args, spec)
+    return 0
+
+
+def submit(args: argparse.Namespace) -> int:
+    from overpaint.client import Client
+
+    from overpaint_backend.files import check_out, gather, write_take
+    from overpaint_backend.jobs.spool import Spool
+
+    check_out(args.out)
+    with tempfile.TemporaryDirectory(prefix="overpaint-") as name, _client(args) as client:
+        assert isinstance(client, Client)
+        spool = Spool(Path(name) / "spool")
+        client.server()  # say that nobody is there before the long read
+        spec, notes = gather(_files(args), spool)
+        _say(args, notes)
+        _, missing = client.open_job(spec)
+        if missing:
+            client.upload(spec.id, map(spool.get, missing))
+        client.seal_job(spec.id)
+        _follow(args, lambda: client.watch(spec.id), lambda: client.cancel(spec.id))
+        write_take(args.out, spec, map(spool.get, spec.clip.frames), client.fetch(spec.id))
+    _done(args, spec)
+    return 0
+
+
+def jobs(args: argparse.Namespace) -> int:
+    with _client(args) as client:
+        if args.cancel:
+            print(f"{args.cancel} {client.cancel(args.cancel)}")
+        elif args.delete:
+            client.delete(args.delete)
+        else:
+            for job in client.jobs():
+                words = f"{job.id} {job.state:10} {job.engine:8} {job.task:8} {job.frames:6} frames  {job.prompt[:60]}"
+                print(json.dumps(asdict(job)) if args.json else words.rstrip())
+    return 0
+
+
+def engines(args: argparse.Namespace) -> int:
+    from overpaint_backend import registry
+
+    for card in registry.cards():
+        if args.json:
+            print(json.dumps(_card_as_json(card)))
+            continue
+        print(f"{card.name} {card.version} ({card.licence}): {card.description}")
+        for rule in card.tasks:
+            needs = " and ".join(" or ".join(sorted(group)) for group in rule.needs) or "nothing"
+            print(f"  {rule.task}: takes {', '.join(sorted(rule.honours)) or 'nothing'}; needs {needs}")
+        for option in card.options:
+            print(f"  --option {option.name}={option.default}: {option.description}")
+    return 0
+
+
+def doctor(args: argparse.Namespace) -> int:
+    from overpaint_backend.doctor import examine
+
+    findings = examine(args.folder, (lambda: _client(args)) if args.server else None)
+    for finding in findings:
+        mark = "ok " if finding.well else "BAD"
+        remedy = "" if finding.well else f". {finding.remedy}"
+        print(json.dumps(asdict(finding)) if args.json else f"{mark} {finding.part}: {finding.words}{remedy}")
+    return 0 if all(finding.well for finding in findings) else 1
+
+
+def demo(args: argparse.Namespace) -> int:
+    from overpaint_backend.demo.walk import run_demo
+
+    return run_demo(args.out, blender=args.blender, extension=args.extension, cache=args.cache)
+
+
+def bench(args: argparse.Namespace) -> int:
+    from overpaint_backend.measure.wire import bench_wire
+    from overpaint_backend.media import probe, read_frames
+
+    frames = None if args.clip is None else list(read_frames(probe(args.clip)))
+    figures = bench_wire(frames, args.repeats)
+    if args.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            print(f"{name:28} {value}")
+    return 0
+
+
+# What the verbs share.
+
+
+def _files(args: argparse.Namespace):
+    from overpaint_backend import registry
+    from overpaint_backend.files import Files
+
+    card = registry.card(args.engine)  # an unknown engine is said before anything is read
+    guides: dict[Input, Path | dict[int, Path]] = {}
+    for kind, given in ((Input.SKETCH, args.sketch), (Input.DEPTH, args.depth), (Input.EDGE, args.edge)):
+        if given:
+            guides[kind] = _by_frame(given, kind)
+    keyframes = _by_frame(args.keyframe, "keyframe") if args.keyframe else {}
+    if isinstance(keyframes, Path):
+        raise Invalid(field="keyframe", message=f"{keyframes} has no frame", remedy="Say FRAME=PATH, 0=first.png say")
+    return Files(
+        clip=args.clip,
+        engine=args.engine,
+        task=Task(args.task),
+        mask=args.mask,
+        guides=guides,
+        keyframes=keyframes,
+        prompt=args.prompt,
+        negative_prompt=args.negative_prompt,
+        seed=args.seed,
+        grow=args.grow,
+        feather=args.feather,
+        options=dict(_option(text, card) for text in args.option),
+        rate=args.rate,
+    )
+
+
+def _by_frame(given: list[str], field: str) -> Path | dict[int, Path]:
+    """["PATH"] or ["FRAME=PATH", ...]."""
+    pairs = [text.partition("=") for text in given]
+    if len(given) == 1 and not (pairs[0][1] and pairs[0][0].isdigit()):
+        return Path(given[0])
+    for frame, equals, _ in pairs:
+        if not equals or not frame.isdigit():
+            raise Invalid(field=field, message=f"{frame!r} is not FRAME=PATH", remedy="Say 0=first.png, say")
+    return {int(frame): Path(path) for frame, _, path in pairs}
+
+
+def _option(text: str, card: EngineCard) -> tuple[str, OptionValue]:
+    """NAME=VALUE, read as the card's option wants it."""
+    name, equals, value = text.partition("=")
+    option = card.option(name)
+    if not equals:
+        raise Invalid(field="option", message=f"{text!r} is not NAME=VALUE", remedy="Say steps=30, say")
+    if option is None:
+        known = ", ".join(one.name for one in card.options) or "none"
+        raise Invalid(
+            field=f"options.{name}",
+            message=f"the engine {card.name} has no option {name}",
+            remedy=f"Its options are: {known}",
+        )
+    words: dict[str, OptionValue] = {"on": True, "off": False, "true": True, "false": False}
+    read: dict[OptionKind, Callable[[str], OptionValue]] = {
+        OptionKind.BOOL: lambda word: words[word.lower()],
+        OptionKind.INT: int,
+        OptionKind.FLOAT: float,
+        OptionKind.CHOICE: str,
+    }
+    try:
+        return name, read[option.kind](value)
+    except (KeyError, ValueError):
+        why = f"{value!r} cannot be taken"
+        raise Invalid(field=f"options.{name}", message=why, remedy=f"{name} {option.problem('')}") from None
+
+
+def _client(args: argparse.Namespace):
+    from overpaint.client import Client
+
+    token = os.environ.get("OVERPAINT_TOKEN", "")
+    if args.token_file is not None:
+        try:
+            token = args.token_file.read_text().strip()
+        except OSError as error:
+            raise Missing(
+                field="token_file",
+                message=f"{args.token_file} cannot be read ({error.strerror})",
+                remedy="Check the path",
+            ) from None
+    return Client(args.server, token=token, certificate=args.certificate)
+
+
+def _say(args: argparse.Namespace, notes: Sequence[str]) -> None:
+    for note in notes:
+        print(json.dumps({"note": note}) if args.json else note, file=sys.stdout if args.json else sys.stderr)
+
+
+def _follow(args: argparse.Namespace, watch: Callable[[], Iterator[JobEvent]], cancel: Callable[[], object]) -> None:
+    """Show the job's events until it has ended; Ctrl-C and SIGTERM cancel it. Raises what it failed with."""
+    from overpaint_backend.progress import show
+
+    previous = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    last: JobEvent | None = None
+    try:
+        last = _last(show(watch(), as_json=args.json))
+    except KeyboardInterrupt:
+        cancel()
+        with suppress(KeyboardInterrupt):
+            last = _last(watch())
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    if last is None or last.kind in (EventKind.CANCELLED, EventKind.CANCEL_ASKED):
+        raise Cancelled(field="job", message="the job was cancelled")
+    if last.kind is EventKind.FAILED:
+        raise Invalid(field=last.field, message=last.message, remedy=last.remedy)
+
+
+def _last(events: Iterator[JobEvent]) -> JobEvent | None:
+    return next(iter(deque(events, maxlen=1)), None)
+
+
+def _done(args: argparse.Namespace, spec: JobSpec) -> None:
+    result = {"job": spec.id, "out": str(args.out), "frames": len(spec.clip), "size": str(spec.clip.size)}
+    print(json.dumps(result) if args.json else f"{len(spec.clip)} frames of {spec.clip.size} in {args.out}")
+
+
+def _card_as_json(card: EngineCard) -> dict[str, object]:
+    from google.protobuf import json_format
+    from overpaint import wire
+
+    return json_format.MessageToDict(wire.card_to_wire(card), preserving_proto_field_name=True)
+
+
+def _rate(text: str) -> Rate:
+    return Rate.of(Fraction(text))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="overpaint", description="Repaint one thing in a video.")
+    parser.add_argument("--version", action="version", version=f"overpaint {overpaint.__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(run: Callable[[argparse.Namespace], int], words: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(run.__name__, help=words, description=words)
+        made.set_defaults(run=run)
+        return made
+
+    def add_json(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--json", action="store_true", help="JSON lines instead of words")
+
+    def add_server(to: argparse.ArgumentParser, default: str | None = "127.0.0.1:8765") -> None:
+        to.add_argument("--server", default=os.environ.get("OVERPAINT_SERVER", default), metavar="HOST:PORT")
+        to.add_argument("--token-file", type=Path, help="holds the server's token (or OVERPAINT_TOKEN does)")
+        to.add_argument("--certificate", type=Path, help="PEM that the server's TLS certificate is checked against")
+
+    one = verb(serve, "run the backend")
+    one.add_argument("--listen", metavar="HOST:PORT", help="127.0.0.1:8765 unless said; port 0 takes a free one")
+    one.add_argument("--folder", type=Path, help="where jobs and pixels are kept")
+    one.add_argument("--token-file", type=Path, help="holds the token that clients must show")
+    one.add_argument("--certificate", type=Path, help="TLS certificate, PEM")
+    one.add_argument("--key", type=Path, help="TLS key, PEM")
+    one.add_argument("--settings", type=Path, help="TOML file with the same names")
+
+    for run, words in ((paint, "paint a clip here, without a server"), (submit, "have a server paint a clip")):
+        one = verb(run, words)
+        one.add_argument("--clip", type=Path, required=True, help="movie, or folder of pictures")
+        one.add_argument("--mask", type=Path, help="movie, folder of pictures, or one picture for all frames")
+        one.add_argument("--sketch", action="append", metavar="[FRAME=]PATH", help="for all frames, or some (repeat)")
+        one.add_argument("--depth", action="append", metavar="[FRAME=]PATH", help="likewise")
+        one.add_argument("--edge", action="append", metavar="[FRAME=]PATH", help="likewise")
+        one.add_argument("--keyframe", action="append", metavar="FRAME=PATH", help="a finished picture (repeat)")
+        one.add_argument("--task", choices=[task.value for task in Task], default=Task.REPAINT.value)
+        one.add_argument("--prompt", default="")
+        one.add_argument("--negative-prompt", default="")
+        one.add_argument("--seed", type=int, default=0)
+        one.add_argument("--engine", default="flow")
+        one.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="see `overpaint engines`")
+        one.add_argument("--grow", type=float, default=0.0, help="widen the mask by so many pixels")
+        one.add_argument("--feather", type=float, default=0.0, help="soften the mask's edge over so many pixels")
+        one.add_argument("--rate", type=_rate, help="frames a second where the clip is pictures; 30000/1001 works")
+        one.add_argument("--out", type=Path, required=True, help="folder for the take; must be new")
+        add_json(one)
+        if run is submit:
+            add_server(one)
+
+    one = verb(jobs, "list a server's jobs, or end one")
+    which = one.add_mutually_exclusive_group()
+    which.add_argument("--cancel", metavar="ID")
+    which.add_argument("--delete", metavar="ID")
+    add_json(one)
+    add_server(one)
+
+    add_json(verb(engines, "list the engines and what they take"))
+
+    one = verb(doctor, "check this machine")
+    one.add_argument("--folder", type=Path, help="where jobs and pixels are kept")
+    add_json(one)
+    add_server(one, default=None)
+
+    one = verb(demo, "run the main job in a real Blender, and show what came of it")
+    one.add_argument("--blender", type=Path, required=True, help="a Python with the bpy module")
+    one.add_argument("--extension", type=Path, required=True, help="the add-on's zip")
+    one.add_argument("--cache", type=Path, default=Path(".cache/clips"), help="where the clip is kept")
+    one.add_argument("--out", type=Path, default=Path("out/demo"))
+
+    one = verb(bench, "measure")
+    one.add_argument("what", choices=["wire"], help="wire: our stream against PNG over HTTP")
+    one.add_argument("--clip", type=Path, help="movie to measure with; a generated one unless given")
+    one.add_argument("--repeats", type=int, default=5)
+    add_json(one)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""What can be asked of the workshop, apart from how it is asked: the service and the command line both come here."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import overpaint
+from overpaint.card import Device, EngineCard, Estimate, ServerCard, check_spec
+from overpaint.clip import Clip, Depth, Rate, Size
+from overpaint.edit import Edit, Input
+from overpaint.errors import Conflict, Exhausted, Invalid, Unavailable
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary
+
+from overpaint_backend import registry
+from overpaint_backend.guides.mask import weight
+from overpaint_backend.guides.raster import rasterise
+from overpaint_backend.jobs.spool import Spool
+from overpaint_backend.jobs.store import Store
+from overpaint_backend.pipeline.plan import plan_job
+from overpaint_backend.pipeline.region import Box, mask_box
+from overpaint_backend.settings import Settings
+
+LOOK = 0.03  # seconds between two looks for new events
+
+
+def devices() -> tuple[Device, ...]:
+    """What this machine computes on."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    title = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    return (Device(name="cpu", title=title, memory_bytes=memory),)
+
+
+class Desk:
+    """The workshop's desk. Every method may be called from any thread."""
+
+    def __init__(self, settings: Settings, store: Store, spool: Spool) -> None:
+        self._settings, self._store, self._spool = settings, store, spool
+        self._closing = False
+
+    def close(self) -> None:
+        """Let everyone who still watches go."""
+        self._closing = True
+
+    def server(self) -> ServerCard:
+        return ServerCard(
+            version=overpaint.__version__,
+            devices=devices(),
+            max_frames=self._settings.max_frames,
+            max_pixels=self._settings.max_pixels,
+        )
+
+    def engines(self) -> tuple[EngineCard, ...]:
+        return registry.cards()
+
+    def estimate(self, engine: str, size: Size, depth: Depth, length: int, edit: Edit) -> Estimate:
+        """What a job would cost, from its strokes alone. Raises Missing, Invalid or Exhausted as `open` would."""
+        card = registry.card(engine)
+        unread = Clip(size=size, rate=Rate(numerator=24), depth=depth, frames=("0" * 64,) * length)
+        self._check(JobSpec(id="0" * 32, engine=engine, clip=unread, edit=edit), card)
+        plan = plan_job([self._box(edit, frame, size) for frame in range(length)], size, card)
+        pace = self._store.seconds_per_megapixel(engine)
+        return Estimate(
+            frames=length,
+            windows=len(plan.windows),
+            window_size=plan.region.size,
+            pixel_bytes=length * size.pixels * 3 * depth // 8,
+            seconds=None if pace is None else pace * length * size.pixels / 1e6,
+            device=devices()[0].name,
+        )
+
+    @staticmethod
+    def _box(edit: Edit, frame: int, size: Size) -> Box | None:
+        """The mask's box on `frame`; the whole picture where the mask's pixels are not here yet."""
+        guide = edit.guide(Input.MASK)
+        key = guide.key_at(frame) if guide else None
+        if guide is None or (key is not None and key.pixels is not None):
+            return (0, 0, size.width, size.height)
+        mask = rasterise(guide, frame, size)
+        return None if mask is None else mask_box(weight(mask, guide))
+
+    def open(self, spec: JobSpec) -> tuple[JobState, tuple[str, ...]]:
+        """Announce a job: its state, and the digests whose pixels are missing. Opening it again answers the same."""
+        self._check(spec, registry.card(spec.engine))
+        return self._store.open(spec), self._spool.missing(spec.digests())
+
+    def _check(self, spec: JobSpec, card: EngineCard) -> None:
+        if len(spec.clip) > self._settings.max_frames:
+            raise Exhausted(
+                field="clip",
+                message=f"the clip has {len(spec.clip)} frames, and this server takes {self._settings.max_frames}",
+                remedy="Choose a shorter range",
+            )
+        if spec.clip.size.pixels > self._settings.max_pixels:
+            raise Exhausted(
+                field="clip",
+                message=f"a frame has {spec.clip.size} pixels, and this server takes {self._settings.max_pixels} in all",
+                remedy="Lower the resolution",
+            )
+        problems = check_spec(spec, card)
+        if problems:
+            first = problems[0]
+            more = f" (and {len(problems) - 1} more: {'; '.join(map(str, problems[1:]))})" if problems[1:] else ""
+            raise Invalid(field=first.field, message=first.message + more, remedy=first.remedy)
+
+    def keep(self, job: str, frames: Iterator[tuple[str, np.ndarray]]) -> int:
+        """Keep proven frames that the job names, as they arrive; returns how many. Raises Invalid for any other frame."""
+        spec = self._store.spec(job)
+        wanted = _shapes(spec)
+        kept = 0
+        for digest, frame in frames:
+            if wanted.get(digest) != (frame.shape, frame.dtype.itemsize * 8):
+                what = "is not named by the job" if digest not in wanted else "has another shape or depth than the clip"
+                raise Invalid(
+                    field="frames", message=f"the frame {digest[:12]} {what}", remedy="Send what OpenJob lacks"
+                )
+            self._spool.put(frame, digest)
+            kept += 1
+        return kept
+
+    def seal(self, job: str) -> JobState:
+        """All pixels are there: queue the job. Sealing it again changes nothing. Raises Conflict naming what is missing."""
+        state = self._store.state(job)
+        if state is not JobState.OPEN:
+            return state
+        missing = self._spool.missing(self._store.spec(job).digests())
+        if missing:
+            raise Conflict(
+                field="frames",
+                message=f"{len(missing)} frames of the job are missing, the first is {missing[0][:12]}",
+                remedy="Open the job again and upload what is missing",
+            )
+        return self._store.record(job, EventKind.SEALED)
+
+    def watch(self, job: str, after: int) -> Iterator[JobEvent]:
+        """The events after number `after`, those to come as well; ends when the job has ended."""
+        while True:
+            state = self._store.state(job)  # before the events, so that none is missed at the end
+            for event in self._store.events(job, after):
+                after = event.number
+                waiting = event.kind in (EventKind.SEALED, EventKind.LOST)
+                yield replace(event, queue_place=self._store.queue_place(job)) if waiting else event
+            if state.ended:
+                return
+            if self._closing:
+                raise Unavailable(
+                    field="server", message="the server is going down", remedy="Watch again when it is back"
+                )
+            time.sleep(LOOK)
+
+    def take(self, job: str, start: int) -> Iterator[np.ndarray]:
+        """The take's frames from `start` on, as patches "h w 4" over the source."""
+        digests = self._store.take(job)
+        if not 0 <= start <= len(digests):
+            raise Invalid(
+                field="from_frame", message=f"the take has frames 0 to {len(digests) - 1}", remedy="Ask for one of them"
+            )
+        return (self._spool.get(digest) for digest in digests[start:])
+
+    def cancel(self, job: str) -> JobState:
+        """Cancel the job; at once where it waits, at its next step where it runs. Cancelling an ended job changes nothing."""
+        state = self._store.state(job)
+        if state.ended or state is JobState.CANCELLING:
+            return state
+        return self._store.record(job, EventKind.CANCEL_ASKED)
+
+    def jobs(self) -> tuple[JobSummary, ...]:
+        return self._store.summaries()
+
+    def delete(self, job: str) -> None:
+        """Forget an ended job, and the pixels that no other job uses."""
+        for digest in self._store.delete(job):
+            self._spool.drop(digest)
+        self._spool.drop_windows(job)
+
+
+def _shapes(spec: JobSpec) -> dict[str, tuple[tuple[int, ...], int]]:
+    """For each digest of the job the shape and depth that its pixels must have."""
+    height, width = spec.clip.size.height, spec.clip.size.width
+    guides = {key.pixels: ((height, width), 8) for guide in spec.edit.guides for key in guide.keys if key.pixels}
+    pictures = (*spec.clip.frames, *(keyframe.pixels for keyframe in spec.edit.keyframes))
+    return guides | {digest: ((height, width, 3), spec.clip.depth) for digest in pictures}

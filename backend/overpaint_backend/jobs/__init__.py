@@ -1,0 +1,1 @@
+"""What must survive a power cut: jobs and their events (SQLite), pixels and painted windows (files)."""

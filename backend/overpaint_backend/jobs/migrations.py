@@ -1,0 +1,49 @@
+"""The job store's tables, as a list of steps that is only ever appended to."""
+
+from __future__ import annotations
+
+import sqlite3
+
+STEPS: tuple[str, ...] = (
+    """
+    CREATE TABLE jobs (
+        id TEXT PRIMARY KEY,
+        state TEXT NOT NULL,          -- what advance() made of the events, kept for searching
+        engine TEXT NOT NULL,
+        spec BLOB NOT NULL,           -- overpaint.v1.JobSpec
+        opened_at REAL NOT NULL,
+        queued_at REAL,
+        worker TEXT,                  -- the lease: which worker has it, until when
+        lease_until REAL
+    ) STRICT;
+    CREATE INDEX jobs_by_state ON jobs (state, queued_at);
+    CREATE TABLE events (             -- append-only
+        job TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        body BLOB NOT NULL,           -- overpaint.v1.JobEvent
+        PRIMARY KEY (job, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE pixels (             -- which job uses which frames of the spool
+        job TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (job, digest)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX pixels_by_digest ON pixels (digest);
+    CREATE TABLE takes (
+        job TEXT NOT NULL,
+        frame INTEGER NOT NULL,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (job, frame)
+    ) STRICT, WITHOUT ROWID;
+    """,
+)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to the newest step. Raises RuntimeError where they were written by a newer version."""
+    (done,) = connection.execute("PRAGMA user_version").fetchone()
+    if done > len(STEPS):
+        raise RuntimeError(f"the jobs were written by a newer version (step {done}, known are {len(STEPS)})")
+    for number, step in enumerate(STEPS[done:], start=done + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = {number}; COMMIT;")

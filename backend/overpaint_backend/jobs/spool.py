@@ -1,0 +1,113 @@
+"""The spool: frames on disk found by their digest, and painted windows beside their carries."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from overpaint import codec, wire
+from overpaint.chunks import Chunk
+from overpaint.codec import EncodedFrame, Limits
+from overpaint.errors import Corrupt, Missing
+from overpaint.v1 import frames_pb2
+
+from overpaint_backend.engine import Carry
+
+EXACT = 65535  # painted windows are kept with 16 bits a channel, whatever the clip has
+
+
+class Spool:
+    """Frames and windows below `folder`. Files appear whole or not at all; several processes may use it at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        (folder / "frames").mkdir(parents=True, exist_ok=True)
+        (folder / "windows").mkdir(exist_ok=True)
+
+    def put(self, frame: np.ndarray, digest: str | None = None) -> str:
+        """Keep a frame ("h w c", uint8 or uint16) and return its digest; `digest` where it is proven already."""
+        if digest is not None and self._path(digest).exists():
+            return digest
+        encoded = codec.encode(frame)
+        path = self._path(encoded.header.digest)
+        if not path.exists():
+            chunk = Chunk(number=0, header=encoded.header, payload=encoded.payload)
+            _write(path, wire.chunk_to_wire(chunk).SerializeToString())
+        return encoded.header.digest
+
+    def get(self, digest: str) -> np.ndarray:
+        """The frame, "h w c", or "h w" where it has one channel. Raises Missing, and Corrupt where the file is no longer what it was."""
+        try:
+            body = self._path(digest).read_bytes()
+        except FileNotFoundError:
+            raise Missing(
+                field="frames", message=f"the frame {digest[:12]} is not in the spool", remedy="Send it again"
+            ) from None
+        try:
+            chunk = wire.chunk_from_wire(frames_pb2.FrameChunk.FromString(body))
+            if chunk.header is None or chunk.header.digest != digest:
+                raise ValueError("the file is another frame's")
+            return codec.decode(EncodedFrame(header=chunk.header, payload=chunk.payload), Limits())
+        except Exception as error:  # whatever a damaged file makes of itself, it must not be taken for pixels
+            raise self._damaged(digest) from error
+
+    def _damaged(self, digest: str) -> Corrupt:
+        self.drop(digest)  # so that it counts as missing, and can be sent again
+        return Corrupt(
+            field="frames", message=f"the frame {digest[:12]} was damaged on disk", remedy="Submit the job again"
+        )
+
+    def missing(self, digests: Iterable[str]) -> tuple[str, ...]:
+        """Those of `digests` that are not here, in order."""
+        return tuple(digest for digest in digests if not self._path(digest).exists())
+
+    def drop(self, digest: str) -> None:
+        self._path(digest).unlink(missing_ok=True)
+
+    def keep_window(self, job: str, index: int, frames: np.ndarray, carry: Carry | None) -> None:
+        """Keep a painted window: frames "t h w 3" float32 in [0, 1], rounded to 16 bits, and its carry as it is."""
+        arrays = {"frames": np.rint(np.clip(frames, 0, 1) * EXACT).astype(np.uint16)}
+        arrays |= {f"carry.{name}": array for name, array in (carry or {}).items()}
+        path = self._window_path(job, index)
+        path.parent.mkdir(exist_ok=True)
+        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+        with part.open("wb") as file:
+            np.savez(file, **arrays, allow_pickle=False)
+        part.replace(path)
+
+    def has_window(self, job: str, index: int) -> bool:
+        return self._window_path(job, index).exists()
+
+    def window(self, job: str, index: int) -> tuple[np.ndarray, Carry | None]:
+        """The frames of a painted window, float32 in [0, 1], and its carry."""
+        try:
+            with np.load(self._window_path(job, index), allow_pickle=False) as arrays:
+                carry = {
+                    name.removeprefix("carry."): arrays[name] for name in arrays.files if name.startswith("carry.")
+                }
+                return arrays["frames"].astype(np.float32) / np.float32(EXACT), carry or None
+        except (zipfile.BadZipFile, ValueError, KeyError) as error:
+            self._window_path(job, index).unlink(missing_ok=True)
+            what = f"window {index} of the job {job} was damaged on disk"
+            raise Corrupt(field="job", message=what, remedy="Submit the job again") from error
+
+    def drop_windows(self, job: str) -> None:
+        shutil.rmtree(self._folder / "windows" / job, ignore_errors=True)
+
+    def _path(self, digest: str) -> Path:
+        # Only ever 64 hex digits (wire and codec see to that), so no path of a client's making.
+        return self._folder / "frames" / digest[:2] / digest
+
+    def _window_path(self, job: str, index: int) -> Path:
+        return self._folder / "windows" / job / f"{index:05}.npz"
+
+
+def _write(path: Path, body: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    part.write_bytes(body)
+    part.replace(path)

@@ -1,0 +1,257 @@
+"""Jobs and their events in SQLite: every change of state is an event, and `advance` decides what it means."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from overpaint import wire
+from overpaint.errors import Conflict, Missing
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, advance
+from overpaint.v1 import jobs_pb2
+
+from overpaint_backend.jobs.migrations import migrate
+
+MOST_LOSSES = 3
+LIVE = (JobState.RUNNING, JobState.CANCELLING)
+
+
+class Store:
+    """The job store. Several processes may have it open; each thread gets a connection of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        migrate(self._connection())
+
+    def _connection(self) -> sqlite3.Connection:
+        if not hasattr(self._local, "connection"):
+            connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            self._local.connection = connection
+        return self._local.connection
+
+    @contextmanager
+    def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
+        connection = self._connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+    def open(self, spec: JobSpec) -> JobState:
+        """Keep the job. Opening the same spec again changes nothing; the same id with another spec raises Conflict."""
+        body = wire.spec_to_wire(spec).SerializeToString(deterministic=True)
+        with self._transaction() as connection:
+            found = connection.execute("SELECT state, spec FROM jobs WHERE id = ?", (spec.id,)).fetchone()
+            if found is not None:
+                if wire.spec_from_wire(jobs_pb2.JobSpec.FromString(found[1])) != spec:
+                    raise Conflict(field="id", message=f"another job has the id {spec.id}", remedy="Make a new id")
+                return JobState(found[0])
+            now = time.time()
+            connection.execute(
+                "INSERT INTO jobs (id, state, engine, spec, opened_at) VALUES (?, ?, ?, ?, ?)",
+                (spec.id, advance(None, EventKind.OPENED), spec.engine, body, now),
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO pixels VALUES (?, ?)", [(spec.id, digest) for digest in spec.digests()]
+            )
+            self._append(connection, spec.id, JobEvent(number=1, kind=EventKind.OPENED, at=now))
+            return JobState.OPEN
+
+    def record(self, job: str, kind: EventKind, *, worker: str | None = None, **details: Any) -> JobState:
+        """Append an event and advance the job. Raises Missing, and Conflict where the event cannot happen now.
+
+        A `worker` is refused (Conflict) once its lease went to another, so that it cannot speak for a job it lost.
+        """
+        with self._transaction() as connection:
+            return self._record(connection, job, kind, worker, details)
+
+    def _record(
+        self, connection: sqlite3.Connection, job: str, kind: EventKind, worker: str | None, details: dict[str, Any]
+    ) -> JobState:
+        found = connection.execute("SELECT state, worker FROM jobs WHERE id = ?", (job,)).fetchone()
+        if found is None:
+            raise _unknown(job)
+        if worker is not None and found[1] != worker:
+            raise Conflict(field="worker", message=f"the job {job} is no longer this worker's")
+        state = advance(JobState(found[0]), kind)
+        (last,) = connection.execute("SELECT max(number) FROM events WHERE job = ?", (job,)).fetchone()
+        now = time.time()
+        self._append(connection, job, JobEvent(number=last + 1, kind=kind, at=now, **details))
+        connection.execute("UPDATE jobs SET state = ? WHERE id = ?", (state, job))
+        if state is JobState.QUEUED:
+            # A job that lost its worker keeps its place in the queue.
+            connection.execute("UPDATE jobs SET queued_at = coalesce(queued_at, ?) WHERE id = ?", (now, job))
+        if state not in LIVE:
+            connection.execute("UPDATE jobs SET worker = NULL, lease_until = NULL WHERE id = ?", (job,))
+        return state
+
+    @staticmethod
+    def _append(connection: sqlite3.Connection, job: str, event: JobEvent) -> None:
+        body = wire.event_to_wire(event).SerializeToString()
+        connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (job, event.number, event.kind, body))
+
+    def claim(self, worker: str, lease: float) -> JobSpec | None:
+        """Give the longest waiting job to `worker` for `lease` seconds, or None where none waits."""
+        with self._transaction() as connection:
+            found = connection.execute(
+                "SELECT id, spec FROM jobs WHERE state = ? ORDER BY queued_at LIMIT 1", (JobState.QUEUED,)
+            ).fetchone()
+            if found is None:
+                return None
+            self._record(connection, found[0], EventKind.STARTED, None, {"stage": "starting"})
+            connection.execute(
+                "UPDATE jobs SET worker = ?, lease_until = ? WHERE id = ?", (worker, time.time() + lease, found[0])
+            )
+        return wire.spec_from_wire(jobs_pb2.JobSpec.FromString(found[1]))
+
+    def renew(self, worker: str, lease: float) -> None:
+        """The worker lives: what it holds stays its own for `lease` seconds more."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE jobs SET lease_until = ? WHERE worker = ?", (time.time() + lease, worker))
+
+    def release(self, worker: str = "", *, everyone: bool = False) -> tuple[str, ...]:
+        """Take back the jobs of `worker` (or of everyone) and of each worker whose lease ran out; returns their ids.
+
+        They go back to the queue, but a job whose worker died MOST_LOSSES times has failed: it would go on for ever.
+        `everyone` is for a server that has just started: that its workers are gone is no fault of their jobs.
+        """
+        with self._transaction() as connection:
+            jobs = connection.execute(
+                "SELECT id FROM jobs WHERE worker IS NOT NULL AND (? OR worker = ? OR lease_until < ?)",
+                (everyone, worker, time.time()),
+            ).fetchall()
+            for (job,) in jobs:
+                died = sum(1 for event in self.events(job) if event.kind is EventKind.LOST and event.field == "worker")
+                if everyone or died + 1 < MOST_LOSSES:
+                    words = {"field": "server" if everyone else "worker", "message": "its worker stopped"}
+                    self._record(connection, job, EventKind.LOST, None, words)
+                    continue
+                words = {
+                    "field": "worker",
+                    "message": f"it stopped its worker {MOST_LOSSES} times",
+                    "remedy": "Look at the server's log; a shorter clip or another engine may do",
+                }
+                self._record(connection, job, EventKind.FAILED, None, words)
+        return tuple(job for (job,) in jobs)
+
+    def spec(self, job: str) -> JobSpec:
+        found = self._connection().execute("SELECT spec FROM jobs WHERE id = ?", (job,)).fetchone()
+        if found is None:
+            raise _unknown(job)
+        return wire.spec_from_wire(jobs_pb2.JobSpec.FromString(found[0]))
+
+    def state(self, job: str) -> JobState:
+        found = self._connection().execute("SELECT state FROM jobs WHERE id = ?", (job,)).fetchone()
+        if found is None:
+            raise _unknown(job)
+        return JobState(found[0])
+
+    def events(self, job: str, after: int = 0) -> tuple[JobEvent, ...]:
+        """The events after number `after`, in order. Raises Missing for an unknown job."""
+        self.state(job)
+        found = self._connection().execute(
+            "SELECT body FROM events WHERE job = ? AND number > ? ORDER BY number", (job, after)
+        )
+        return tuple(wire.event_from_wire(jobs_pb2.JobEvent.FromString(body)) for (body,) in found)
+
+    def queue_place(self, job: str) -> int:
+        """1 for the job that is next, 0 for one that does not wait."""
+        (place,) = (
+            self._connection()
+            .execute(
+                """SELECT count(*) FROM jobs AS other, jobs AS own WHERE own.id = ? AND own.state = ?
+                   AND other.state = own.state AND other.queued_at <= own.queued_at""",
+                (job, JobState.QUEUED),
+            )
+            .fetchone()
+        )
+        return place
+
+    def summaries(self) -> tuple[JobSummary, ...]:
+        """All jobs, the newest first."""
+        found = self._connection().execute(
+            """SELECT state, spec, opened_at, (SELECT max(number) FROM events WHERE job = id)
+               FROM jobs ORDER BY opened_at DESC"""
+        )
+        return tuple(_summary(*row) for row in found)
+
+    def keep_take(self, job: str, digests: Sequence[str], *, worker: str) -> None:
+        """The job is finished: its take is `digests`, one a frame. One transaction, so never half a take."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM takes WHERE job = ?", (job,))
+            connection.executemany(
+                "INSERT INTO takes VALUES (?, ?, ?)", [(job, frame, digest) for frame, digest in enumerate(digests)]
+            )
+            connection.executemany("INSERT OR IGNORE INTO pixels VALUES (?, ?)", [(job, one) for one in digests])
+            self._record(connection, job, EventKind.FINISHED, worker, {})
+
+    def take(self, job: str) -> tuple[str, ...]:
+        """The digests of the take's frames. Raises Missing for an unknown job, Conflict where it has no take."""
+        state = self.state(job)
+        if state is not JobState.FINISHED:
+            raise Conflict(field="job", message=f"the job {job} is {state}", remedy="Watch it until it is finished")
+        found = self._connection().execute("SELECT digest FROM takes WHERE job = ? ORDER BY frame", (job,))
+        return tuple(digest for (digest,) in found)
+
+    def seconds_per_megapixel(self, engine: str) -> float | None:
+        """What the last finished jobs of `engine` took for each million pixels of their clips, or None."""
+        found = self._connection().execute(
+            """SELECT spec, (SELECT body FROM events WHERE job = id AND kind = ? ORDER BY number DESC LIMIT 1),
+                      (SELECT body FROM events WHERE job = id AND kind = ? ORDER BY number DESC LIMIT 1)
+               FROM jobs WHERE engine = ? AND state = ? ORDER BY opened_at DESC LIMIT 5""",
+            (EventKind.STARTED, EventKind.FINISHED, engine, JobState.FINISHED),
+        )
+        seconds = pixels = 0.0
+        for spec_body, started, finished in found:
+            clip = wire.spec_from_wire(jobs_pb2.JobSpec.FromString(spec_body)).clip
+            seconds += jobs_pb2.JobEvent.FromString(finished).at - jobs_pb2.JobEvent.FromString(started).at
+            pixels += len(clip) * clip.size.pixels / 1e6
+        return seconds / pixels if pixels else None
+
+    def delete(self, job: str) -> tuple[str, ...]:
+        """Forget an ended job; returns the digests that no other job uses. Raises Missing, and Conflict while it lives."""
+        with self._transaction() as connection:
+            found = connection.execute("SELECT state FROM jobs WHERE id = ?", (job,)).fetchone()
+            if found is None:
+                raise _unknown(job)
+            if not JobState(found[0]).ended and found[0] != JobState.OPEN:
+                raise Conflict(field="job", message=f"the job {job} is {found[0]}", remedy="Cancel it first")
+            orphans = connection.execute(
+                """SELECT digest FROM pixels WHERE job = ?1
+                   AND NOT EXISTS (SELECT 1 FROM pixels AS p WHERE p.digest = pixels.digest AND p.job <> ?1)""",
+                (job,),
+            ).fetchall()
+            for table in ("pixels", "takes", "events"):
+                connection.execute(f"DELETE FROM {table} WHERE job = ?", (job,))
+            connection.execute("DELETE FROM jobs WHERE id = ?", (job,))
+        return tuple(digest for (digest,) in orphans)
+
+
+def _summary(state: str, body: bytes, opened_at: float, events: int) -> JobSummary:
+    spec = wire.spec_from_wire(jobs_pb2.JobSpec.FromString(body))
+    return JobSummary(
+        id=spec.id,
+        engine=spec.engine,
+        state=JobState(state),
+        task=spec.edit.task,
+        prompt=spec.edit.prompt,
+        frames=len(spec.clip),
+        opened_at=opened_at,
+        events=events,
+    )
+
+
+def _unknown(job: str) -> Missing:
+    return Missing(field="job", message=f"there is no job {job}", remedy="List the jobs to see their ids")

@@ -1,0 +1,30 @@
+"""The plan of a job: its region and windows, integers only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from overpaint.card import EngineCard
+from overpaint.clip import Size
+
+from overpaint_backend.pipeline.region import Box, Region, plan_region
+from overpaint_backend.pipeline.windows import Window, plan_windows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will be painted: `windows` in time, of `region` in the picture."""
+
+    region: Region
+    windows: tuple[Window, ...]
+
+    @property
+    def memory_pixels(self) -> int:
+        """Pixels of the largest window, over all its frames."""
+        return max(len(window.span) + window.pad for window in self.windows) * self.region.size.pixels
+
+
+def plan_job(boxes: Sequence[Box | None], picture: Size, card: EngineCard) -> Plan:
+    """The plan for a clip whose mask has these boxes, one a frame; a pure function of its arguments."""
+    return Plan(region=plan_region(boxes, picture, card), windows=plan_windows(len(boxes), card))

@@ -1,0 +1,45 @@
+"""Engines by name: entry points to cards (cheap), and to engines when one is needed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from functools import cache
+from types import ModuleType
+
+from overpaint.card import EngineCard
+from overpaint.errors import Missing
+
+from overpaint_backend.engine import Engine
+
+GROUP = "overpaint.engines"
+
+
+@cache
+def _packages() -> dict[str, str]:
+    return {point.name: point.value for point in importlib.metadata.entry_points(group=GROUP)}
+
+
+def names() -> tuple[str, ...]:
+    """The names of all installed engines, sorted."""
+    return tuple(sorted(_packages()))
+
+
+def card(name: str) -> EngineCard:
+    """The card of the engine `name`, without importing what it computes with. Raises Missing."""
+    return _package(name).card
+
+
+def cards() -> tuple[EngineCard, ...]:
+    return tuple(card(name) for name in names())
+
+
+def build(name: str, device: str) -> Engine:
+    """The engine itself, ready on `device` ("cpu", "cuda:0", ...). May take long and much memory. Raises Missing."""
+    return _package(name).build(device, {})
+
+
+def _package(name: str) -> ModuleType:
+    if name not in _packages():
+        raise Missing(field="engine", message=f"there is no engine {name!r}", remedy=f"Choose {', '.join(names())}")
+    return importlib.import_module(_packages()[name])

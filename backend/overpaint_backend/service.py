@@ -1,0 +1,158 @@
+"""The gRPC servicer: decode, one call at the desk, encode."""
+
+from __future__ import annotations
+
+import functools
+import hmac
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+from overpaint import chunks, codec, wire
+from overpaint.errors import Internal, Invalid, OverpaintError, Unauthenticated
+from overpaint.v1 import frames_pb2, service_pb2, service_pb2_grpc
+
+from overpaint_backend.desk import Desk
+from overpaint_backend.settings import Settings
+
+log = logging.getLogger(__name__)
+ERROR_KEY = "overpaint-error-bin"
+
+
+def _refuse(context: grpc.ServicerContext, error: Exception) -> None:
+    """End the call with the error's status and its words. Always raises."""
+    if not isinstance(error, OverpaintError):
+        log.exception("a call failed", exc_info=error)
+        error = Internal(
+            field="server",
+            message=f"the server failed: {type(error).__name__}",
+            remedy="The server's log has the details",
+        )
+    detail = service_pb2.ErrorDetail(field=error.field, message=error.message, remedy=error.remedy)
+    context.set_trailing_metadata(((ERROR_KEY, detail.SerializeToString()),))
+    context.abort(getattr(grpc.StatusCode, error.status), str(error))
+
+
+def _answers(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Errors of a single answer travel in words."""
+
+    @functools.wraps(method)
+    def answered(self: Service, request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return method(self, request, context)
+        except Exception as error:
+            _refuse(context, error)
+
+    return answered
+
+
+def _streams(method: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """Errors of a stream of answers travel in words."""
+
+    @functools.wraps(method)
+    def streamed(self: Service, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        try:
+            yield from method(self, request, context)
+        except Exception as error:
+            _refuse(context, error)
+
+    return streamed
+
+
+class Service(service_pb2_grpc.OverpaintServiceServicer):
+    def __init__(self, desk: Desk, settings: Settings) -> None:
+        self._desk = desk
+        self._limits = codec.Limits(max_pixels=settings.max_pixels)
+
+    @_answers
+    def GetServer(self, request: service_pb2.GetServerRequest, context: grpc.ServicerContext) -> Any:
+        return wire.server_to_wire(self._desk.server())
+
+    @_answers
+    def ListEngines(self, request: service_pb2.ListEnginesRequest, context: grpc.ServicerContext) -> Any:
+        return service_pb2.ListEnginesResponse(engines=map(wire.card_to_wire, self._desk.engines()))
+
+    @_answers
+    def EstimateJob(self, request: service_pb2.EstimateJobRequest, context: grpc.ServicerContext) -> Any:
+        size, edit = wire.size_from_wire(request.size), wire.edit_from_wire(request.edit)
+        if request.depth not in (8, 16) or request.length < 1:
+            raise Invalid(field="clip", message="a clip has 8 or 16 bits and at least one frame", remedy="Say both")
+        return wire.estimate_to_wire(
+            self._desk.estimate(request.engine, size, 8 if request.depth == 8 else 16, request.length, edit)
+        )
+
+    @_answers
+    def OpenJob(self, request: service_pb2.OpenJobRequest, context: grpc.ServicerContext) -> Any:
+        state, missing = self._desk.open(wire.spec_from_wire(request.spec))
+        return service_pb2.OpenJobResponse(state=wire.state_to_wire(state), missing=map(bytes.fromhex, missing))
+
+    @_answers
+    def UploadFrames(
+        self, request: Iterator[service_pb2.UploadFramesRequest], context: grpc.ServicerContext
+    ) -> service_pb2.UploadFramesResponse:
+        first = next(request, None)
+        if first is None:
+            raise Invalid(field="frames", message="the upload was empty", remedy="Send at least one frame")
+        received = 0
+
+        def pieces() -> Iterator[chunks.Chunk]:
+            nonlocal received
+            message: service_pb2.UploadFramesRequest | None = first
+            while message is not None:
+                received += message.ByteSize()
+                yield wire.chunk_from_wire(message.chunk)
+                message = next(request, None)
+
+        kept = self._desk.keep(first.job_id, chunks.unpack(pieces(), self._limits))
+        return service_pb2.UploadFramesResponse(frames=kept, bytes=received)
+
+    @_answers
+    def SealJob(self, request: service_pb2.SealJobRequest, context: grpc.ServicerContext) -> Any:
+        return service_pb2.SealJobResponse(state=wire.state_to_wire(self._desk.seal(request.job_id)))
+
+    @_streams
+    def WatchJob(self, request: service_pb2.WatchJobRequest, context: grpc.ServicerContext) -> Iterator[Any]:
+        for event in self._desk.watch(request.job_id, request.after_event):
+            yield service_pb2.WatchJobResponse(event=wire.event_to_wire(event))
+            if not context.is_active():
+                return
+
+    @_streams
+    def FetchFrames(self, request: service_pb2.FetchFramesRequest, context: grpc.ServicerContext) -> Iterator[Any]:
+        how = request.codec or frames_pb2.CODEC_DELTA_ZSTD
+        for chunk in chunks.pack(self._desk.take(request.job_id, request.from_frame), codec.Codec(how)):
+            yield service_pb2.FetchFramesResponse(chunk=wire.chunk_to_wire(chunk))
+
+    @_answers
+    def CancelJob(self, request: service_pb2.CancelJobRequest, context: grpc.ServicerContext) -> Any:
+        return service_pb2.CancelJobResponse(state=wire.state_to_wire(self._desk.cancel(request.job_id)))
+
+    @_answers
+    def ListJobs(self, request: service_pb2.ListJobsRequest, context: grpc.ServicerContext) -> Any:
+        return service_pb2.ListJobsResponse(jobs=map(wire.summary_to_wire, self._desk.jobs()))
+
+    @_answers
+    def DeleteJob(self, request: service_pb2.DeleteJobRequest, context: grpc.ServicerContext) -> Any:
+        self._desk.delete(request.job_id)
+        return service_pb2.DeleteJobResponse()
+
+
+def _turn_away(request: Any, context: grpc.ServicerContext) -> None:
+    words = "the token is missing or wrong"
+    _refuse(context, Unauthenticated(field="token", message=words, remedy="Ask the server's owner for its token"))
+
+
+class Doorkeeper(grpc.ServerInterceptor):
+    """Lets only those in who show the token; the health service is open, so that a supervisor may ask."""
+
+    def __init__(self, token: str) -> None:
+        self._wanted = f"Bearer {token}".encode()
+
+    def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        shown = dict(handler_call_details.invocation_metadata).get("authorization", "")
+        if handler_call_details.method.startswith("/grpc.health.v1.") or hmac.compare_digest(
+            shown.encode() if isinstance(shown, str) else shown, self._wanted
+        ):
+            return continuation(handler_call_details)
+        return grpc.unary_unary_rpc_method_handler(_turn_away)

@@ -1,0 +1,103 @@
+"""Settings: everything the server can be told, from defaults < file < environment < flags."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from overpaint.errors import Invalid
+
+PREFIX = "OVERPAINT_"
+
+
+def _default_folder() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "overpaint"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the server can be told.
+
+    `listen` is host:port (port 0: a free one). `folder` holds jobs and pixels. `token_file`, `certificate` and `key` are
+    needed for any host but loopback. `max_frames` and `max_pixels` (of one frame) bound a job.
+    """
+
+    listen: str = "127.0.0.1:8765"
+    folder: Path = Path()
+    token_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    max_frames: int = 20_000
+    max_pixels: int = 8192 * 4320
+
+    @property
+    def loopback(self) -> bool:
+        host = self.listen.rpartition(":")[0].strip("[]")
+        return host in ("localhost", "::1") or host.startswith("127.")
+
+    def token(self) -> str | None:
+        """The token that clients must show, or None. Raises Invalid where the file cannot be read or is empty."""
+        if self.token_file is None:
+            return None
+        try:
+            token = self.token_file.read_text().strip()
+        except OSError as error:
+            raise Invalid(
+                field="token_file",
+                message=f"{self.token_file} cannot be read ({error.strerror})",
+                remedy="Check the path",
+            ) from None
+        if not token:
+            raise Invalid(field="token_file", message=f"{self.token_file} is empty", remedy="Write the token into it")
+        return token
+
+
+def load_settings(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from the TOML `file`, then OVERPAINT_* in the environment, then `flags` that are not None."""
+    values: dict[str, Any] = {"folder": _default_folder()}
+    if file is not None:
+        try:
+            values |= tomllib.loads(file.read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise Invalid(field="settings", message=f"{file} cannot be read: {error}", remedy="Mend the file") from None
+    known = {field.name for field in fields(Settings)}
+    values |= {name: os.environ[PREFIX + name.upper()] for name in known if PREFIX + name.upper() in os.environ}
+    values |= {name: value for name, value in (flags or {}).items() if value is not None}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise Invalid(
+            field=unknown[0], message="there is no such setting", remedy=f"Known are: {', '.join(sorted(known))}"
+        )
+    settings = Settings(**{name: _parse(name, value) for name, value in values.items()})
+    _check(settings)
+    return settings
+
+
+def _parse(name: str, value: Any) -> Any:
+    if name in ("max_frames", "max_pixels"):
+        try:
+            return int(value)
+        except ValueError:
+            raise Invalid(field=name, message=f"{value!r} is no whole number", remedy="Give a number") from None
+    return value if name == "listen" else Path(value).expanduser().absolute()
+
+
+def _check(settings: Settings) -> None:
+    host, colon, port = settings.listen.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise Invalid(field="listen", message=f"{settings.listen!r} is not host:port", remedy="Say 127.0.0.1:8765, say")
+    if (settings.certificate is None) != (settings.key is None):
+        raise Invalid(
+            field="certificate", message="a certificate and its key go together", remedy="Give both or neither"
+        )
+    if not settings.loopback and (settings.token_file is None or settings.certificate is None):
+        raise Invalid(
+            field="listen",
+            message=f"{settings.listen} can be reached from other machines",
+            remedy="Give token_file, certificate and key as well, or listen on 127.0.0.1",
+        )

@@ -1,0 +1,121 @@
+"""One supervised worker process for each device of this machine."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+import threading
+import time
+import traceback
+import uuid
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from overpaint.errors import Cancelled, Conflict, OverpaintError
+from overpaint.job import EventKind, JobSpec
+
+from overpaint_backend import registry
+from overpaint_backend.engine import Engine
+from overpaint_backend.jobs.spool import Spool
+from overpaint_backend.jobs.store import Store
+from overpaint_backend.workers.run import run_job
+
+LEASE = 20.0  # seconds; a worker that does not renew for so long has stopped
+PAUSE = 0.05  # seconds between two looks into the queue
+log = logging.getLogger(__name__)
+
+
+def work(folder: Path, device: str, name: str) -> None:
+    """The life of a worker process: claim a job, run it, again, until the server that started it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to answer
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    store, spool = Store(folder / "jobs.sqlite"), Spool(folder / "spool")
+    server = multiprocessing.parent_process()
+    threading.Thread(target=_renew, args=(store, name), daemon=True).start()
+    engine: Engine | None = None
+    while server is None or server.is_alive():
+        spec = store.claim(name, LEASE)
+        if spec is None:
+            time.sleep(PAUSE)
+            continue
+        engine = paint_claimed(spec, engine, store, spool, device, name)
+
+
+def _renew(store: Store, name: str) -> None:
+    server = multiprocessing.parent_process()
+    while server is None or server.is_alive():
+        store.renew(name, LEASE)
+        time.sleep(LEASE / 4)
+
+
+def paint_claimed(
+    spec: JobSpec, engine: Engine | None, store: Store, spool: Spool, device: str, worker: str
+) -> Engine | None:
+    """Run a job that `worker` has claimed and record how it ended; returns the engine, ready for the next job."""
+    try:
+        if engine is None or engine.card.name != spec.engine:
+            engine = None  # let go of the old one's memory before the new one is built
+            engine = registry.build(spec.engine, device)
+        run_job(spec, engine, store, spool, worker)
+    except Cancelled:
+        spool.drop_windows(spec.id)
+        store.record(spec.id, EventKind.CANCELLED, worker=worker)
+    except Conflict as error:
+        log.warning("job %s: %s", spec.id, error)  # the job went to another worker; it speaks for it now
+    except OverpaintError as error:
+        words = {"field": error.field, "message": error.message, "remedy": error.remedy}
+        store.record(spec.id, EventKind.FAILED, worker=worker, **words)
+    except Exception as error:
+        log.error("job %s failed\n%s", spec.id, traceback.format_exc())
+        words = {
+            "field": "engine",
+            "message": f"the engine {spec.engine} failed: {type(error).__name__}: {error}",
+            "remedy": "The server's log has the details",
+        }
+        store.record(spec.id, EventKind.FAILED, worker=worker, **words)
+        engine = None
+    return engine
+
+
+class LocalWorkers:
+    """Starts a worker for each device, and another whenever one ends."""
+
+    def __init__(self, folder: Path, devices: tuple[str, ...], store: Store) -> None:
+        self._folder, self._store = folder, store
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._supervise, args=(one,), daemon=True) for one in devices]
+        self._processes: dict[str, SpawnProcess] = {}
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def pids(self) -> dict[str, int | None]:
+        """Process ids by device."""
+        return {device: process.pid for device, process in self._processes.items()}
+
+    def stop(self) -> None:
+        """End all workers; what they were painting goes back to the queue and loses no finished window."""
+        self._stopping.set()
+        for process in list(self._processes.values()):
+            process.terminate()
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    def _supervise(self, device: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        while not self._stopping.is_set():
+            name = f"{device}/{uuid.uuid4().hex[:8]}"
+            process = context.Process(target=work, args=(self._folder, device, name), name=name, daemon=True)
+            process.start()
+            self._processes[device] = process
+            if self._stopping.is_set():
+                process.terminate()
+            process.join()
+            lost = self._store.release(name)
+            if not self._stopping.is_set():
+                log.error(
+                    "worker %s ended with %s; jobs taken back: %s", name, process.exitcode, ", ".join(lost) or "none"
+                )
+                self._stopping.wait(1.0)  # a worker that dies at once must not spin

@@ -1,0 +1,229 @@
+"""The walk of one job, told once: plan, paint every window, stitch, composite, keep the take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import takewhile
+
+import numpy as np
+from overpaint.clip import FrameRange
+from overpaint.edit import GUIDE_KINDS, Guide, Input, Task, Track, TrackPoint
+from overpaint.errors import Cancelled, Invalid
+from overpaint.job import EventKind, JobSpec, JobState
+
+from overpaint_backend.engine import Conditioning, Engine, WindowInput
+from overpaint_backend.guides.mask import weight
+from overpaint_backend.guides.raster import rasterise
+from overpaint_backend.jobs.spool import Spool
+from overpaint_backend.jobs.store import Store
+from overpaint_backend.pipeline import region
+from overpaint_backend.pipeline.composite import composite
+from overpaint_backend.pipeline.plan import Plan, plan_job
+from overpaint_backend.pipeline.stitch import stitch
+from overpaint_backend.pipeline.windows import Window
+
+
+def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: str) -> None:
+    """Paint the job and keep its take; windows that the spool holds already are not painted again.
+
+    Raises Cancelled when the job was cancelled, and any OverpaintError for what a person can mend.
+    """
+    reader = Reader(spec, spool)
+    reporter = Reporter(store, spec.id, worker)
+    boxes = []
+    for frame in range(len(spec.clip)):
+        reporter("reading the mask", frame, len(spec.clip))
+        boxes.append(region.mask_box(reader.weight(frame)))
+    if not any(boxes):
+        raise Invalid(
+            field="mask", message="the mask is empty on every frame", remedy="Draw a mask around what is to change"
+        )
+    plan = plan_job(boxes, spec.clip.size, engine.card)
+    store.record(spec.id, EventKind.PLANNED, worker=worker, windows=len(plan.windows))
+    reporter.plan(plan)
+    _paint_windows(spec, plan, engine, reader, store, spool, reporter)
+    digests = []
+    for frame, patch in enumerate(_take(spec, plan, reader, spool)):
+        reporter("compositing", frame, len(spec.clip))
+        digests.append(spool.put(patch))
+    store.keep_take(spec.id, digests, worker=worker)
+    spool.drop_windows(spec.id)
+
+
+def _paint_windows(
+    spec: JobSpec, plan: Plan, engine: Engine, reader: Reader, store: Store, spool: Spool, reporter: Reporter
+) -> None:
+    done = list(takewhile(lambda window: spool.has_window(spec.id, window.index), plan.windows))
+    todo = plan.windows[len(done) :]
+    if not todo:
+        return
+    cond: Conditioning = engine.encode(spec.edit)
+    frames, carry = spool.window(spec.id, done[-1].index) if done else (None, None)
+    for window in todo:
+        reporter.window = window.index
+        known = frames[-window.known :] if frames is not None and window.known else None
+        out = engine.paint(reader.cut(window, plan, known), cond, carry, reporter)
+        frames, carry = out.frames[: len(window.span)], out.carry
+        spool.keep_window(spec.id, window.index, frames, carry)
+        # What the next window sees must not depend on whether this run was interrupted: read it back.
+        frames, carry = spool.window(spec.id, window.index)
+        store.record(
+            spec.id, EventKind.WINDOW_DONE, worker=reporter.worker, window=window.index, windows=len(plan.windows)
+        )
+
+
+def _take(spec: JobSpec, plan: Plan, reader: Reader, spool: Spool) -> Iterator[np.ndarray]:
+    """The take's frames as patches "h w 4" over the source."""
+    painted = stitch(plan.windows, lambda window: spool.window(spec.id, window.index)[0])
+    for frame, piece in enumerate(painted):
+        full, place = region.put_back(piece, plan.region, frame, spec.clip.size)
+        yield composite(reader.source(frame), full, place, reader.weight(frame))
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Everything a job's spec names, as pixels."""
+
+    spec: JobSpec
+    spool: Spool
+
+    def source(self, frame: int) -> np.ndarray:
+        """Frame of the clip, "h w 3" in its own depth."""
+        return self.spool.get(self.spec.clip.frames[frame])
+
+    def guide(self, guide: Guide, frame: int) -> np.ndarray | None:
+        """The guide on this frame, uint8 "h w", or None where it is not given."""
+        key = guide.key_at(frame)
+        if key is None:
+            return None
+        return (
+            rasterise(guide, frame, self.spec.clip.size) if key.pixels is None else self.spool.get(key.pixels)
+        )
+
+    def weight(self, frame: int) -> np.ndarray:
+        """How much of the painted picture shows, "h w" float32 in [0, 1]: the mask, grown and feathered."""
+        size = self.spec.clip.size
+        guide = self.spec.edit.guide(Input.MASK)
+        if guide is None:
+            return np.full((size.height, size.width), self.spec.edit.task is Task.GENERATE, np.float32)
+        mask = self.guide(guide, frame)
+        if mask is None:
+            return np.zeros((size.height, size.width), np.float32)
+        return weight(mask, guide)
+
+    def cut(self, window: Window, plan: Plan, known: np.ndarray | None) -> WindowInput:
+        """The window as the engine sees it; `known` are its first frames as the window before painted them."""
+        frames = [*window.span, *[window.span.stop - 1] * window.pad]
+        where = plan.region
+
+        def cut(picture: np.ndarray, frame: int) -> np.ndarray:
+            return region.cut(picture, where, frame)
+
+        keyframes = {
+            one.frame - window.span.start: cut(self.spool.get(one.pixels), one.frame)
+            for one in self.spec.edit.keyframes
+            if one.frame in window.span
+        }
+        keyframes = {index: frame for index, frame in enumerate(known if known is not None else ())} | keyframes
+        guides, given = self._guides(frames, where)
+        return WindowInput(
+            task=self.spec.edit.task,
+            frames=np.stack([cut(self.source(frame), frame) for frame in frames]),
+            mask=np.stack([(cut(self.weight(frame), frame) > 0).astype(np.float32) for frame in frames]),
+            guides=guides,
+            given=given,
+            keyframes=keyframes,
+            known=0 if known is None else len(known),
+            tracks=tuple(_cut_track(track, window.span, where) for track in self.spec.edit.tracks),
+            span=window.span,
+            seed=window_seed(self.spec.edit.seed, window.span.start),
+        )
+
+    def _guides(
+        self, frames: list[int], where: region.Region
+    ) -> tuple[dict[Input, np.ndarray], dict[Input, np.ndarray]]:
+        guides: dict[Input, np.ndarray] = {}
+        given: dict[Input, np.ndarray] = {}
+        for guide in self.spec.edit.guides:
+            if guide.kind not in GUIDE_KINDS - {Input.MASK}:
+                continue
+            pixels = [self.guide(guide, frame) for frame in frames]
+            empty = np.zeros((where.size.height, where.size.width), np.float32)
+            guides[guide.kind] = np.stack(
+                [
+                    empty if one is None else region.cut(one, where, frame)
+                    for one, frame in zip(pixels, frames, strict=True)
+                ]
+            )
+            given[guide.kind] = np.array([one is not None for one in pixels])
+        return guides, given
+
+
+def _cut_track(track: Track, span: FrameRange, where: region.Region) -> Track:
+    scale_x, scale_y = where.size.width / where.crop.width, where.size.height / where.crop.height
+    return Track(
+        points=tuple(
+            TrackPoint(
+                frame=point.frame - span.start,
+                x=(point.x - where.corners[point.frame][0]) * scale_x,
+                y=(point.y - where.corners[point.frame][1]) * scale_y,
+            )
+            for point in track.points
+            if point.frame in span
+        )
+    )
+
+
+def window_seed(seed: int, start: int) -> int:
+    """The seed of the window that starts at frame `start`: neither order nor machine matters."""
+    return int.from_bytes(sha256(f"{seed}/{start}".encode()).digest()[:4], "big")
+
+
+class Reporter:
+    """The Progress of a job: records what happens a few times a second, and raises Cancelled at the next step."""
+
+    EVERY = 0.25  # seconds between progress events; more would only fill the store
+
+    def __init__(self, store: Store, job: str, worker: str) -> None:
+        self.worker = worker
+        self.window = 0
+        self._store, self._job = store, job
+        self._windows = 0
+        self._painted_before = 0.0
+        self._began = self._last = 0.0
+        self._last_stage = ""
+
+    def plan(self, plan: Plan) -> None:
+        self._windows = len(plan.windows)
+
+    def __call__(self, stage: str, step: int, steps: int) -> None:
+        if self._store.state(self._job) is JobState.CANCELLING:
+            raise Cancelled(field="job", message="the job was cancelled")
+        now = time.monotonic()
+        if stage == self._last_stage and now - self._last < self.EVERY:
+            return
+        self._last, self._last_stage = now, stage
+        self._store.record(
+            self._job,
+            EventKind.PROGRESS,
+            worker=self.worker,
+            stage=stage,
+            step=step,
+            steps=steps,
+            window=self.window,
+            windows=self._windows,
+            seconds_left=self._seconds_left(now, step, steps),
+        )
+
+    def _seconds_left(self, now: float, step: int, steps: int) -> float | None:
+        """From the pace since painting began; None before there is a pace."""
+        if not self._windows or not steps:
+            return None
+        painted = self.window + step / steps
+        if not self._began:
+            self._began, self._painted_before = now, painted
+        share = painted - self._painted_before
+        return (now - self._began) / share * (self._windows - painted) if share > 0 else None

@@ -1,0 +1,164 @@
+"""A client of the service: the add-on's link, the command line and pipelines all talk through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+
+from overpaint import chunks, codec, wire
+from overpaint.card import EngineCard, Estimate, ServerCard
+from overpaint.clip import Depth, Size
+from overpaint.edit import Edit
+from overpaint.errors import BY_STATUS, Cancelled, Internal, Invalid, OverpaintError, Unauthenticated, Unavailable
+from overpaint.job import JobEvent, JobSpec, JobState, JobSummary
+from overpaint.v1 import service_pb2 as pb
+from overpaint.v1 import service_pb2_grpc
+
+SECONDS = 30.0  # for calls that answer at once
+ERROR_KEY = "overpaint-error-bin"
+MAX_MESSAGE = 64 << 20  # bytes
+
+
+class Client:
+    """A connection to the server at `address` (host:port).
+
+    With `certificate` (the server's, or its authority's, PEM) the connection is TLS; `token` is shown on every call.
+    Every method raises an OverpaintError in the server's words, or Unavailable where no server answers. A method may
+    be called from any thread.
+    """
+
+    def __init__(self, address: str, *, token: str = "", certificate: Path | None = None) -> None:
+        self.address = address
+        self.sent_bytes = 0
+        host, colon, port = address.rpartition(":")
+        if not colon or not host or not port.isdigit():
+            raise Invalid(field="server", message=f"{address!r} is not host:port", remedy="Say 127.0.0.1:8765, say")
+        options = (("grpc.max_send_message_length", MAX_MESSAGE), ("grpc.max_receive_message_length", MAX_MESSAGE))
+        if certificate is None:
+            self._channel = grpc.insecure_channel(address, options)
+        else:
+            try:
+                trusted = grpc.ssl_channel_credentials(certificate.read_bytes())
+            except OSError as error:
+                why = f"{certificate} cannot be read ({error.strerror})"
+                raise Invalid(field="certificate", message=why, remedy="Check the path") from None
+            self._channel = grpc.secure_channel(address, trusted, options)
+        self._stub: Any = service_pb2_grpc.OverpaintServiceStub(self._channel)
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _call(self, method: Callable[..., Any], request: Any, seconds: float = SECONDS) -> Any:
+        self.sent_bytes += request.ByteSize()
+        with self._in_words():
+            return method(request, metadata=self._metadata, timeout=seconds)
+
+    def server(self) -> ServerCard:
+        return wire.server_from_wire(self._call(self._stub.GetServer, pb.GetServerRequest()))
+
+    def engines(self) -> tuple[EngineCard, ...]:
+        answer = self._call(self._stub.ListEngines, pb.ListEnginesRequest())
+        return tuple(map(wire.card_from_wire, answer.engines))
+
+    def estimate(self, engine: str, size: Size, depth: Depth, length: int, edit: Edit) -> Estimate:
+        request = pb.EstimateJobRequest(
+            engine=engine, size=wire.size_to_wire(size), depth=depth, length=length, edit=wire.edit_to_wire(edit)
+        )
+        return wire.estimate_from_wire(self._call(self._stub.EstimateJob, request))
+
+    def open_job(self, spec: JobSpec) -> tuple[JobState, tuple[str, ...]]:
+        """Announce the job: its state, and the digests whose pixels the server lacks. Safe to repeat."""
+        answer = self._call(self._stub.OpenJob, pb.OpenJobRequest(spec=wire.spec_to_wire(spec)))
+        return wire.state_from_wire(answer.state), tuple(digest.hex() for digest in answer.missing)
+
+    def upload(self, job: str, frames: Iterable[np.ndarray]) -> int:
+        """Send frames ("h w c", uint8 or uint16) that the job names; returns the bytes that travelled.
+
+        After a cut, open the job again: what arrived whole is no longer missing.
+        """
+
+        def requests() -> Iterator[pb.UploadFramesRequest]:
+            how = codec.Codec.DELTA_ZSTD
+            for chunk in chunks.pack(frames, how):
+                request = pb.UploadFramesRequest(job_id=job, chunk=wire.chunk_to_wire(chunk))
+                self.sent_bytes += request.ByteSize()
+                yield request
+
+        with self._in_words():
+            return self._stub.UploadFrames(requests(), metadata=self._metadata).bytes
+
+    def seal_job(self, job: str) -> JobState:
+        return wire.state_from_wire(self._call(self._stub.SealJob, pb.SealJobRequest(job_id=job)).state)
+
+    def watch(self, job: str, after: int = 0) -> Iterator[JobEvent]:
+        """The events after number `after`, as they happen; ends when the job has ended."""
+        with self._in_words():
+            stream = self._stub.WatchJob(pb.WatchJobRequest(job_id=job, after_event=after), metadata=self._metadata)
+            try:
+                for answer in stream:
+                    yield wire.event_from_wire(answer.event)
+            finally:
+                stream.cancel()
+
+    def fetch(self, job: str, start: int = 0) -> Iterator[np.ndarray]:
+        """The take's frames from `start` on: patches "h w 4" over the source (see colour.lay_over)."""
+        with self._in_words():
+            stream = self._stub.FetchFrames(
+                pb.FetchFramesRequest(job_id=job, from_frame=start), metadata=self._metadata
+            )
+            try:
+                pieces = (wire.chunk_from_wire(answer.chunk) for answer in stream)
+                for _, frame in chunks.unpack(pieces, codec.Limits()):
+                    yield frame
+            finally:
+                stream.cancel()
+
+    def cancel(self, job: str) -> JobState:
+        return wire.state_from_wire(self._call(self._stub.CancelJob, pb.CancelJobRequest(job_id=job)).state)
+
+    def jobs(self) -> tuple[JobSummary, ...]:
+        return tuple(map(wire.summary_from_wire, self._call(self._stub.ListJobs, pb.ListJobsRequest()).jobs))
+
+    def delete(self, job: str) -> None:
+        self._call(self._stub.DeleteJob, pb.DeleteJobRequest(job_id=job))
+
+    @contextmanager
+    def _in_words(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise self._translate(error) from None
+
+    def _translate(self, error: Any) -> OverpaintError:
+        """The server's own words where it sent them; ours where the call never came that far."""
+        status = error.code()
+        metadata: dict[str, Any] = dict(error.trailing_metadata() or ())
+        kind = BY_STATUS.get(status.name, Internal)
+        if ERROR_KEY in metadata:
+            detail = pb.ErrorDetail.FromString(metadata[ERROR_KEY])
+            return kind(field=detail.field, message=detail.message, remedy=detail.remedy)
+        if status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            return Unavailable(
+                field="server",
+                message=f"no server answers at {self.address} ({error.details()})",
+                remedy="Start it with `overpaint serve`, or correct the address",
+            )
+        if status is grpc.StatusCode.UNAUTHENTICATED:
+            return Unauthenticated(field="token", message=error.details(), remedy="Check the token")
+        if status is grpc.StatusCode.CANCELLED:
+            return Cancelled(field="server", message="the call was cancelled")
+        return kind(
+            field="server", message=f"{status.name}: {error.details()}", remedy="The server's log has the details"
+        )
