@@ -289,7 +289,7 @@ def _follow(args: argparse.Namespace, watch: Callable[[], Iterator[JobEvent]], c
             last = _last(watch())
     finally:
         signal.signal(signal.SIGTERM, previous)
-    if last is None or last.kind in (EventKind.CANCELLED, EventKind.CANCEL_ASKED):
+    if last is None or last.kind is EventKind.CANCELLED:
         raise Cancelled(field="job", message="the job was cancelled")
     if last.kind is EventKind.FAILED:
         raise Invalid(field=last.field, message=last.message, remedy=last.remedy)

@@ -162,11 +162,8 @@ class Desk:
         return (self._spool.get(digest) for digest in digests[start:])
 
     def cancel(self, job: str) -> JobState:
-        """Cancel the job; at once where it waits, at its next step where it runs. Cancelling an ended job changes nothing."""
-        state = self._store.state(job)
-        if state.ended or state is JobState.CANCELLING:
-            return state
-        return self._store.record(job, EventKind.CANCEL_ASKED)
+        """Cancel the job: at once where it waits, at its next step where it runs."""
+        return self._store.cancel(job)
 
     def jobs(self) -> tuple[JobSummary, ...]:
         return self._store.summaries()

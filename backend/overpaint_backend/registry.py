@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import logging
 from functools import cache
 from types import ModuleType
 
@@ -13,6 +14,7 @@ from overpaint.errors import Missing
 from overpaint_backend.engine import Engine
 
 GROUP = "overpaint.engines"
+log = logging.getLogger(__name__)
 
 
 @cache
@@ -31,7 +33,14 @@ def card(name: str) -> EngineCard:
 
 
 def cards() -> tuple[EngineCard, ...]:
-    return tuple(card(name) for name in names())
+    """The cards of all engines that are well; the others are in the log, and the doctor says why."""
+    found: list[EngineCard] = []
+    for name in names():
+        try:
+            found.append(card(name))
+        except Exception:  # an engine may come from anyone, and must not hide the others
+            log.exception("the engine %s cannot be used", name)
+    return tuple(found)
 
 
 def build(name: str, device: str) -> Engine:

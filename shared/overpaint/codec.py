@@ -33,7 +33,7 @@ import numpy as np
 import zstandard
 
 from overpaint.errors import Corrupt, Exhausted, Invalid
-from overpaint.residual import Pixels, pack_residual, packed_bytes, unpack_residual
+from overpaint.residual import Pixels, borrowed_scratch, pack_residual, packed_bytes, unpack_residual
 
 
 class Codec(IntEnum):
@@ -156,7 +156,7 @@ def encode(
     elif codec is Codec.BITS_ZSTD:
         payload = _tools.thorough.compress(np.packbits(pixels != 0).data)
     else:
-        payload = _tools.fast.compress(_residual(pixels, prediction, previous).data)
+        payload = _pack(pixels, prediction, previous)
     height, width, channels = pixels.shape
     header = FrameHeader(
         digest=_digest(pixels),
@@ -178,13 +178,14 @@ def _is_binary(pixels: Pixels) -> bool:
     return np.count_nonzero(pixels == 0) + np.count_nonzero(pixels == top) == pixels.size
 
 
-def _residual(pixels: Pixels, prediction: Prediction, previous: Pixels | None) -> Pixels:
+def _pack(pixels: Pixels, prediction: Prediction, previous: Pixels | None) -> bytes:
     before = None
     if Prediction.TEMPORAL in prediction:
         before = _pixels(previous) if previous is not None else None
         if before is None or before.shape != pixels.shape or before.dtype != pixels.dtype:
             raise ValueError("a temporal prediction needs a frame of the same shape and depth before it")
-    return pack_residual(pixels, before, Prediction.UP in prediction)
+    with borrowed_scratch() as scratch:
+        return _tools.fast.compress(pack_residual(pixels, before, Prediction.UP in prediction, scratch).data)
 
 
 class Encoder:
@@ -226,7 +227,7 @@ class Encoder:
         now, before = _bands(pixels), _bands(previous)
         best, least = Prediction.UP, float("inf")
         for choice in self._CHOICES:
-            size = len(_tools.fast.compress(_residual(now, choice, before).data))
+            size = len(_pack(now, choice, before))
             if size < 0.98 * least:
                 best, least = choice, size
         return best
@@ -284,7 +285,8 @@ def rebuild(encoded: EncodedFrame) -> Pixels:
             return np.frombuffer(payload, dtype).reshape(header.shape)
         case Codec.DELTA_ZSTD:
             packed = _decompress(header, payload, packed_bytes(header.shape, dtype.itemsize))
-            return unpack_residual(packed, header.shape, dtype, Prediction.UP in header.prediction)
+            with borrowed_scratch() as scratch:
+                return unpack_residual(packed, header.shape, dtype, Prediction.UP in header.prediction, scratch)
         case Codec.BITS_ZSTD:
             if header.channels != 1:
                 raise _corrupt(header, f"has one bit a pixel and yet {header.channels} channels")

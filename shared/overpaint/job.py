@@ -85,9 +85,9 @@ class JobEvent:
 S, E = JobState, EventKind
 _TABLE: dict[tuple[JobState, EventKind], JobState] = {
     (S.OPEN, E.SEALED): S.QUEUED,
-    (S.OPEN, E.CANCEL_ASKED): S.CANCELLED,
+    (S.OPEN, E.CANCELLED): S.CANCELLED,  # nobody works on it, so there is nobody to ask
     (S.QUEUED, E.STARTED): S.RUNNING,
-    (S.QUEUED, E.CANCEL_ASKED): S.CANCELLED,
+    (S.QUEUED, E.CANCELLED): S.CANCELLED,
     (S.RUNNING, E.PLANNED): S.RUNNING,
     (S.RUNNING, E.PROGRESS): S.RUNNING,
     (S.RUNNING, E.WINDOW_DONE): S.RUNNING,

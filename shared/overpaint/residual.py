@@ -6,14 +6,51 @@ codec.py tells the steps. Frames here are "h w c", C order, little-endian, of 1,
 
 from __future__ import annotations
 
+import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 Pixels = np.ndarray[Any, np.dtype[Any]]
 
 _BLOCK_BYTES = 2**18
 _BIAS = {1: np.uint8(0x08), 2: np.uint16(0x0880)}
+
+
+class Scratch:
+    """Arrays that are used again and again.
+
+    A fresh array costs a page fault for every 4 KiB of it, which took a quarter of all encoding time.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Pixels] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Pixels:
+        """An array of this shape, with whatever it held last; the next call with this name may give the same memory."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        kept = self._kept.get(name)
+        if kept is None or len(kept) < size:
+            kept = self._kept[name] = np.empty(size, np.uint8)
+        return kept[:size].view(dtype).reshape(shape)
+
+    def kept_bytes(self) -> int:
+        return sum(map(len, self._kept.values()))
+
+
+_free: list[Scratch] = []
+
+
+@contextmanager
+def borrowed_scratch() -> Generator[Scratch]:
+    """Scratch for one thread while the block lasts. A few are kept for the next, unless they are very large."""
+    scratch = _free.pop() if _free else Scratch()
+    yield scratch
+    if len(_free) < 4 and scratch.kept_bytes() < 2**26:
+        _free.append(scratch)
 
 
 def packed_bytes(shape: tuple[int, int, int], itemsize: int) -> int:
@@ -23,16 +60,20 @@ def packed_bytes(shape: tuple[int, int, int], itemsize: int) -> int:
     return channels * (samples * (itemsize - 1) + (samples + 1) // 2 * 2)
 
 
-def pack_residual(pixels: Pixels, previous: Pixels | None, up: bool) -> Pixels:
-    """What `pixels` differ from their prediction (from `previous`, from the row above, or both), packed: uint8 "n"."""
+def pack_residual(pixels: Pixels, previous: Pixels | None, up: bool, scratch: Scratch) -> Pixels:
+    """What `pixels` differ from their prediction (from `previous`, from the row above, or both), packed: uint8 "n".
+
+    The result lies in the scratch.
+    """
     height, width, channels = pixels.shape
     now = pixels.reshape(height, -1)
     before = None if previous is None else previous.reshape(height, -1)
-    packed = np.empty(packed_bytes((height, width, channels), pixels.itemsize), np.uint8)
+    packed = scratch.array("packed", (packed_bytes((height, width, channels), pixels.itemsize),), np.uint8)
     rows = _block_rows(pixels.shape, pixels.itemsize)
-    change = np.zeros((rows + 1, width * channels), pixels.dtype)  # its first row is the row above the block
-    climb = np.empty_like(change)
-    parts = _Parts(packed, height * width, rows * width, channels, pixels.dtype)
+    change = scratch.array("change", (rows + 1, width * channels), pixels.dtype)
+    change[0] = 0  # its first row is the row above the block
+    climb = scratch.array("climb", change.shape, pixels.dtype)
+    parts = _Parts(packed, height * width, rows * width, channels, pixels.dtype, scratch)
     for top in range(0, height, rows):
         block = now[top : top + rows]
         count = len(block)
@@ -48,13 +89,15 @@ def pack_residual(pixels: Pixels, previous: Pixels | None, up: bool) -> Pixels:
     return packed
 
 
-def unpack_residual(packed: Pixels, shape: tuple[int, int, int], dtype: np.dtype[Any], up: bool) -> Pixels:
+def unpack_residual(
+    packed: Pixels, shape: tuple[int, int, int], dtype: np.dtype[Any], up: bool, scratch: Scratch
+) -> Pixels:
     """Undo `pack_residual`, all but its temporal part: add the frame before to the result."""
     height, width, channels = shape
     pixels = np.empty(shape, dtype)
     lines = pixels.reshape(height, -1)
     rows = _block_rows(shape, dtype.itemsize)
-    parts = _Parts(packed, height * width, rows * width, channels, dtype)
+    parts = _Parts(packed, height * width, rows * width, channels, dtype, scratch)
     for top in range(0, height, rows):
         block = lines[top : top + rows]
         parts.join(top * width, len(block) * width)
@@ -78,14 +121,16 @@ class _Parts:
     The low bytes are those of 16-bit samples. The nibbles are those of the samples' top byte, two samples to a byte.
     """
 
-    def __init__(self, packed: Pixels, samples: int, block: int, channels: int, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, packed: Pixels, samples: int, block: int, channels: int, dtype: np.dtype[Any], scratch: Scratch
+    ) -> None:
         deep = dtype.itemsize == 2
         lows = channels * samples if deep else 0
-        self.planes = np.empty((channels, block), dtype)
+        self.planes = scratch.array("planes", (channels, block), dtype)
         self._lows = packed[:lows].reshape(channels, -1) if deep else None
         self._nibbles = packed[lows:].reshape(2, channels, (samples + 1) // 2)
-        self._tops = np.empty((channels, block), np.uint8) if deep else self.planes
-        self._spare = np.empty((2, channels, block // 2), np.uint16)
+        self._tops = scratch.array("tops", (channels, block), np.uint8) if deep else self.planes
+        self._spare = scratch.array("spare", (2, channels, block // 2), np.uint16)
 
     def split(self, start: int, count: int) -> None:
         """`count` samples of each plane -> their parts, from sample `start` (even) on."""

@@ -22,7 +22,10 @@ class Doing:
 
 
 Steps = Generator[Doing, None, R]
-"""A use-case on its way: each `next` does one short step; it returns its result."""
+"""A use-case on its way: each `next` does one short step; it returns its result.
+
+A step that says the same as the one before is waiting for something; whoever drives it may take a rest.
+"""
 
 
 def until(future: Future[R], doing: Doing) -> Steps[R]:

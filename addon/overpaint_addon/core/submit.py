@@ -32,11 +32,9 @@ def submit(timeline: Timeline, backend: Backend, tickets: TicketStore, draft: Dr
 def _read(capture: Capture, backend: Backend, length: int) -> Steps[list[str]]:
     """The digests of all frames, taken while the child still renders."""
     digests: list[str] = []
-    while len(digests) < length:
-        reading = Doing(stage="reading the strip", done=len(digests), total=length)
-        if capture.captured() > len(digests):
-            index = len(digests)
+    while (index := len(digests)) < length:
+        reading = Doing(stage="reading the strip", done=index, total=length)
+        yield reading
+        if capture.captured() > index:
             digests.append((yield from until(backend.digest(lambda i=index: capture.frame(i)), reading)))
-        else:
-            yield reading
     return digests

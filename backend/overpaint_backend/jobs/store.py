@@ -102,6 +102,15 @@ class Store:
         body = wire.event_to_wire(event).SerializeToString()
         connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (job, event.number, event.kind, body))
 
+    def cancel(self, job: str) -> JobState:
+        """Cancel the job: at once where nobody works on it, else its worker is asked. An ended job stays as it is."""
+        with self._transaction() as connection:
+            state = self.state(job)
+            if state.ended or state is JobState.CANCELLING:
+                return state
+            kind = EventKind.CANCEL_ASKED if state is JobState.RUNNING else EventKind.CANCELLED
+            return self._record(connection, job, kind, None, {})
+
     def claim(self, worker: str, lease: float) -> JobSpec | None:
         """Give the longest waiting job to `worker` for `lease` seconds, or None where none waits."""
         with self._transaction() as connection:

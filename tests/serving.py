@@ -1,0 +1,39 @@
+"""A real backend in a process of its own, over TCP, for tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    address: str
+    process: subprocess.Popen[str]
+
+    def kill(self) -> None:
+        """As a power cut would: no warning, no clean-up."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def serving(folder: Path, *flags: str, listen: str = "127.0.0.1:0") -> Generator[Serving, None, None]:
+    command = [sys.executable, "-m", "overpaint_backend.cli", "serve", "--listen", listen, "--folder", str(folder), *flags]
+    with (folder.parent / f"{folder.name}.log").open("a") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ)
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert " listens on " in line, f"the server did not start: {line}"
+        yield Serving(address=line.split(" listens on ")[1].split(",")[0], process=process)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=30)
