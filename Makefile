@@ -1,2 +1,66 @@
-proto:
-	.venv/bin/python -m grpc_tools.protoc -Iproto --python_out=shared --pyi_out=shared --grpc_python_out=shared $(notdir $(wildcard proto/overpaint/v1/*.proto):%=overpaint/v1/%)
+# Two commands for a newcomer: `make demo` and `make test`. Both set up all they need, and both may be repeated.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+BIN := .venv/bin
+PROTOS := $(patsubst proto/%,%,$(wildcard proto/overpaint/v1/*.proto))
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test test-pure test-blender lint format proto addon blender bench clean
+
+help:
+	@echo "make demo          the main job in a real Blender; look at out/demo/sheet.png"
+	@echo "make test          all tests: pure ones, then the add-on in every Blender that can be had"
+	@echo "make test-pure     the tests that need no Blender"
+	@echo "make lint          format, lint, types, doors, contract"
+	@echo "make addon         the extension's zip, in dist/"
+	@echo "make proto         the generated code, after a change of proto/"
+	@echo "make bench         our stream against PNG over HTTP"
+
+# The environment: made once, and again when what it is made of has changed.
+.venv/ready: pyproject.toml
+	@command -v "$(PYTHON)" >/dev/null || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old: say make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "setting up .venv with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv .venv
+	@$(BIN)/pip install --quiet --progress-bar on --editable '.[dev]'
+	@touch $@
+
+blender: .venv/ready
+	@$(BIN)/python addon/blenders.py
+
+addon: .venv/ready
+	@$(BIN)/python addon/build.py
+
+demo: .venv/ready
+	@$(BIN)/python addon/blenders.py --one
+	@$(BIN)/python addon/build.py
+	@$(BIN)/overpaint demo --blender "$$($(BIN)/python addon/blenders.py --best)" --extension dist/overpaint.zip
+
+test: test-pure test-blender
+
+test-pure: .venv/ready
+	@$(BIN)/pytest
+
+test-blender: blender
+	@$(BIN)/pytest -m blender
+
+lint: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/buf lint proto
+	$(BIN)/buf format --diff --exit-code proto
+
+format: .venv/ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/buf format --write proto
+
+proto: .venv/ready
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=shared --pyi_out=shared --grpc_python_out=shared $(PROTOS)
+
+bench: .venv/ready
+	@$(BIN)/overpaint bench wire
+
+clean:
+	rm -rf .venv .blender .cache dist build out

@@ -153,19 +153,23 @@ def movie_writer(
     stream = ffmpeg.input("pipe:", format="rawvideo", pix_fmt=source, s=str(size), framerate=str(rate)).output(
         str(part), vcodec="ffv1", level=3, pix_fmt=target, loglevel="error"
     )
-    process = subprocess.Popen(stream.overwrite_output().compile(cmd=ffmpeg_binary()), stdin=subprocess.PIPE)
-    assert process.stdin is not None
+    failed = Invalid(field="out", message=f"ffmpeg could not write {path}", remedy="Is the disk full?")
     try:
-        pipe = process.stdin
-        yield lambda frame: pipe.write(np.ascontiguousarray(frame).tobytes())
-        process.stdin.close()
-        if process.wait() != 0:
-            raise Invalid(field="out", message=f"ffmpeg could not write {path}", remedy="Is the disk full?")
+        with subprocess.Popen(stream.overwrite_output().compile(cmd=ffmpeg_binary()), stdin=subprocess.PIPE) as process:
+            pipe = process.stdin
+            assert pipe is not None
+            try:
+                yield lambda frame: pipe.write(np.ascontiguousarray(frame).tobytes())
+                pipe.close()
+            except BrokenPipeError:
+                raise failed from None
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode != 0:
+            raise failed
         part.replace(path)
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
         part.unlink(missing_ok=True)
 
 

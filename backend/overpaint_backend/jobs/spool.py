@@ -85,7 +85,8 @@ class Spool:
     def window(self, job: str, index: int) -> tuple[np.ndarray, Carry | None]:
         """The frames of a painted window, float32 in [0, 1], and its carry."""
         try:
-            with np.load(self._window_path(job, index), allow_pickle=False) as arrays:
+            # The file is ours to close: numpy leaves it open where it is no archive.
+            with self._window_path(job, index).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 carry = {
                     name.removeprefix("carry."): arrays[name] for name in arrays.files if name.startswith("carry.")
                 }

@@ -1,0 +1,232 @@
+"""The command line as a person meets it: results, and one clear line for each thing that is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from overpaint import wire
+from overpaint_backend.media import probe, read_frames
+
+from tests.serving import serving
+
+WIDTH, HEIGHT, LENGTH = 48, 32, 20
+
+
+def overpaint(*words: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "overpaint_backend.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | (env or {}))
+
+
+def write(path: Path, frames: list[np.ndarray]) -> Path:
+    path.mkdir()
+    for number, frame in enumerate(frames):
+        cv2.imwrite(str(path / f"{number:04}.png"), frame)
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    random = np.random.default_rng(3)
+    write(folder / "clip", [random.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8) for _ in range(LENGTH)])
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[8:20, 10:30] = 255
+    write(folder / "mask", [mask] * LENGTH)
+    write(folder / "short", [mask] * (LENGTH - 1))
+    write(folder / "empty", [mask * 0] * LENGTH)
+    write(folder / "large", [cv2.resize(mask, (WIDTH * 2, HEIGHT * 2))] * LENGTH)
+    write(folder / "wide", [np.zeros((HEIGHT, WIDTH * 2), np.uint8)] * LENGTH)
+    cv2.imwrite(str(folder / "one.png"), mask)
+    cv2.imwrite(str(folder / "key.png"), np.full((HEIGHT, WIDTH, 3), 200, np.uint8))
+    cv2.imwrite(str(folder / "small.png"), np.zeros((4, 4, 3), np.uint8))
+    (folder / "text.mp4").write_text("this is no movie")
+    return folder
+
+
+def paint(
+    files: Path, out: Path, *words: object, mask: str = "mask", verb: str = "paint"
+) -> subprocess.CompletedProcess[str]:
+    given = ("--mask", files / mask) if mask else ()
+    return overpaint(verb, "--clip", files / "clip", "--rate", "24", *given, "--out", out, *("--engine", "toy"), *words)
+
+
+def test_paint_leaves_frames_movie_and_request(files: Path, tmp_path: Path) -> None:
+    ran = paint(files, tmp_path / "out", "--prompt", "a coat", "--rate", "30000/1001")
+    assert ran.returncode == 0, ran.stderr
+    frames = sorted((tmp_path / "out" / "frames").iterdir())
+    assert len(frames) == LENGTH
+    mask = cv2.imread(str(files / "one.png"), cv2.IMREAD_GRAYSCALE)
+    changed = 0
+    for path, source in zip(frames, sorted((files / "clip").iterdir()), strict=True):
+        difference = cv2.absdiff(cv2.imread(str(path)), cv2.imread(str(source))).max(axis=2)
+        assert not difference[mask == 0].any()
+        changed += int(difference[mask > 0].any())
+    assert changed == LENGTH
+    movie = probe(tmp_path / "out" / "take.mkv")
+    assert str(movie.rate) == "30000/1001" and str(movie.size) == f"{WIDTH}x{HEIGHT}"
+    lossless = [frame[..., ::-1] for frame in read_frames(movie)]
+    assert len(lossless) == LENGTH and np.array_equal(lossless[5], cv2.imread(str(frames[5])))
+    assert wire.request_from_json((tmp_path / "out" / "request.json").read_text()).edit.prompt == "a coat"
+
+
+def test_the_same_request_gives_the_same_bytes(files: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert paint(files, tmp_path / name, "--seed", "7").returncode == 0
+    a, b = ((tmp_path / name / "frames" / "00011.png").read_bytes() for name in ("a", "b"))
+    assert a == b
+
+
+def test_a_mask_of_another_size_is_scaled_and_it_is_said(files: Path, tmp_path: Path) -> None:
+    ran = paint(files, tmp_path / "out", mask="large")
+    assert ran.returncode == 0 and f"scaled from {WIDTH * 2}x{HEIGHT * 2} to the clip's {WIDTH}x{HEIGHT}" in ran.stderr
+
+
+def test_one_picture_is_held_and_it_is_said(files: Path, tmp_path: Path) -> None:
+    ran = paint(files, tmp_path / "out", mask="one.png")
+    assert ran.returncode == 0 and f"held over all {LENGTH} frames" in ran.stderr
+
+
+def test_keyframes_and_sparse_sketches_are_given_by_frame(files: Path, tmp_path: Path) -> None:
+    ran = paint(files, tmp_path / "out", "--keyframe", f"4={files / 'key.png'}", "--sketch", f"2={files / 'one.png'}")
+    assert ran.returncode == 0, ran.stderr
+    picture = cv2.imread(str(tmp_path / "out" / "frames" / "00005.png"))
+    assert (picture[9:19, 11:29] == 200).all()
+
+
+def test_json_lines_can_be_read_by_a_program(files: Path, tmp_path: Path) -> None:
+    ran = paint(files, tmp_path / "out", "--json", mask="one.png")
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert "note" in lines[0] and lines[-1]["frames"] == LENGTH
+    assert [line["kind"] for line in lines if "kind" in line][-1] == "finished"
+
+
+BAD = {
+    "an empty mask": ("empty", [], 10, "mask", "is empty on every frame"),
+    "a mask of another length": ("short", [], 10, "mask", f"has {LENGTH - 1} frames and the clip has {LENGTH}"),
+    "a mask of another shape": ("wide", [], 10, "mask", "the shapes differ"),
+    "no mask": ("", [], 10, "mask", "needs a mask"),
+    "a missing mask": ("nowhere", [], 11, "mask", "is not there"),
+    "a missing clip": ("mask", ["--clip", "nowhere.mp4"], 11, "clip", "is not there"),
+    "a clip that is no movie": ("mask", ["--clip", "{files}/text.mp4"], 10, "clip", "no movie that can be read"),
+    "an unknown engine": ("mask", ["--engine", "nobody"], 11, "engine", "there is no engine 'nobody'"),
+    "a guide that is not honoured": ("mask", ["--engine", "flow", "--task", "remove", "--depth", "{files}/one.png"], 10, "depth", "does not honour"),
+    "a task that it cannot do": ("mask", ["--engine", "flow", "--task", "generate"], 10, "task", "cannot generate"),
+    "an unknown option": ("mask", ["--option", "colour=red"], 10, "options.colour", "has no option colour"),
+    "an option out of range": ("mask", ["--option", "steps=0"], 10, "options.steps", "0 cannot be taken"),
+    "an option that is no number": ("mask", ["--option", "steps=many"], 10, "options.steps", "'many' cannot be taken"),
+    "a keyframe of another size": ("mask", ["--keyframe", "0={files}/small.png"], 10, "keyframe", "is 4x4"),
+    "a keyframe off the clip": ("mask", ["--keyframe", "99={files}/key.png"], 10, "keyframe", "frame 99"),
+    "a keyframe without a frame": ("mask", ["--keyframe", "{files}/key.png"], 10, "keyframe", "has no frame"),
+    "a seed out of range": ("mask", ["--seed", "-1"], 10, "seed", "out of range"),
+    "a negative feather": ("mask", ["--feather", "-2"], 10, "mask", "negative"),
+    "an endless prompt": ("mask", ["--prompt", "x" * 4001], 10, "prompt", "4001 characters"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_gets_one_clear_line_and_leaves_nothing(files: Path, tmp_path: Path, name: str) -> None:
+    mask, words, code, field, said = BAD[name]
+    ran = paint(files, tmp_path / "out", *(str(word).replace("{files}", str(files)) for word in words), mask=str(mask))
+    assert ran.returncode == code
+    (line,) = (line for line in ran.stderr.splitlines() if line.startswith("overpaint: "))
+    assert line.startswith(f"overpaint: {field}: ") and str(said) in line
+    assert "Traceback" not in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_empty_is_never_written_to(files: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+    ran = paint(files, tmp_path)
+    assert ran.returncode == 10 and "out: " in ran.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("guarded")
+    (folder / "token").write_text("open sesame\n")
+    with serving(folder / "jobs", "--token-file", str(folder / "token")) as server:
+        yield server.address
+
+
+def test_submit_through_a_server_gives_what_paint_gives(files: Path, tmp_path: Path, guarded: str) -> None:
+    ran = paint(files, tmp_path / "far", "--server", guarded, verb="submit")
+    assert ran.returncode == 77 and "token" in ran.stderr and not (tmp_path / "far").exists()
+    env = {"OVERPAINT_TOKEN": "open sesame", "OVERPAINT_SERVER": guarded}
+    sent = overpaint(
+        "submit",
+        "--clip",
+        files / "clip",
+        "--rate",
+        24,
+        "--mask",
+        files / "mask",
+        "--engine",
+        "toy",
+        "--out",
+        tmp_path / "far",
+        env=env,
+    )
+    assert sent.returncode == 0, sent.stderr
+    assert paint(files, tmp_path / "near").returncode == 0
+    for near in sorted((tmp_path / "near" / "frames").iterdir()):
+        assert near.read_bytes() == (tmp_path / "far" / "frames" / near.name).read_bytes()
+    listed = overpaint("jobs", "--json", env=env)
+    job = json.loads(listed.stdout.splitlines()[0])
+    assert job["state"] == "finished" and job["frames"] == LENGTH
+    assert overpaint("jobs", "--delete", job["id"], env=env).returncode == 0
+    assert job["id"] not in overpaint("jobs", env=env).stdout
+
+
+def test_a_wrong_token_is_turned_away(guarded: str) -> None:
+    ran = overpaint("jobs", "--server", guarded, env={"OVERPAINT_TOKEN": "guess"})
+    assert ran.returncode == 77
+    assert ran.stderr == "overpaint: token: the token is missing or wrong. Ask the server's owner for its token\n"
+
+
+def test_a_server_that_is_not_there_is_said_before_anything_is_read(files: Path, tmp_path: Path) -> None:
+    ran = paint(files, tmp_path / "out", "--server", "127.0.0.1:9", verb="submit")
+    assert ran.returncode == 75 and "no server answers at 127.0.0.1:9" in ran.stderr and not list(tmp_path.iterdir())
+
+
+def test_a_server_for_other_machines_needs_a_token_and_tls(tmp_path: Path) -> None:
+    ran = overpaint("serve", "--listen", "0.0.0.0:0", "--folder", tmp_path / "jobs")
+    assert ran.returncode == 10 and "listen: 0.0.0.0:0 can be reached from other machines" in ran.stderr
+
+
+def test_engines_and_doctor_speak(tmp_path: Path) -> None:
+    assert "toy" in overpaint("engines").stdout
+    cards = [json.loads(line) for line in overpaint("engines", "--json").stdout.splitlines()]
+    assert {"flow", "toy"} <= {card["name"] for card in cards}
+    well = overpaint("doctor", "--folder", tmp_path)
+    assert "ok  engine toy" in well.stdout and "ok  ffmpeg" in well.stdout
+    ill = overpaint("doctor", "--folder", tmp_path, "--server", "127.0.0.1:9")
+    assert ill.returncode == 1 and "BAD server" in ill.stdout and "overpaint serve" in ill.stdout
+
+
+def test_the_real_clip_with_its_mask(tmp_path: Path) -> None:
+    assets = Path(__file__).parents[3] / "shared" / "assets"
+    if not (assets / "clothes_input.mp4").exists():
+        pytest.skip("the real clip is not here")
+    ran = overpaint(
+        "paint",
+        "--clip",
+        assets / "clothes_input.mp4",
+        "--mask",
+        assets / "clothes_mask.avi",
+        "--engine",
+        "toy",
+        "--out",
+        tmp_path / "out",
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "scaled from 1440x1440 to the clip's 512x512" in ran.stderr and "the clip 25" in ran.stderr
+    assert len(list((tmp_path / "out" / "frames").iterdir())) == 51

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from overpaint.clip import Size
+from overpaint.client import Client
+from overpaint.edit import Edit, Guide, GuideKey, Input, Knot, Stroke, Task
+from overpaint.errors import Exhausted, Invalid, Unauthenticated, Unavailable
+from overpaint_backend.settings import load_settings
+
+from tests.serving import serving
+
+
+def square(size: int) -> Guide:
+    corners = ((0, 0), (size, 0), (size, size), (0, size))
+    stroke = Stroke(knots=tuple(Knot(x=x, y=y) for x, y in corners), closed=True)
+    return Guide(kind=Input.MASK, keys=(GuideKey(frame=0, strokes=(stroke,)),), hold=True)
+
+
+def test_health_and_reflection_answer_as_the_standard_says(tmp_path: Path) -> None:
+    with serving(tmp_path / "jobs") as server, grpc.insecure_channel(server.address) as channel:
+        checked = health_pb2_grpc.HealthStub(channel).Check(
+            health_pb2.HealthCheckRequest(service="overpaint.v1.OverpaintService")
+        )
+        assert checked.status == health_pb2.HealthCheckResponse.SERVING
+        ask = reflection_pb2.ServerReflectionRequest(list_services="")
+        answer = next(reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([ask])))
+        names = [service.name for service in answer.list_services_response.service]
+        assert {"overpaint.v1.OverpaintService", "grpc.health.v1.Health"} <= set(names)
+
+
+def test_an_estimate_needs_no_pixels(tmp_path: Path) -> None:
+    with serving(tmp_path / "jobs") as server, Client(server.address) as client:
+        edit = Edit(task=Task.REPAINT, guides=(square(100),))
+        cost = client.estimate("toy", Size(width=640, height=360), 8, 40, edit)
+        assert (cost.frames, cost.windows, cost.pixel_bytes) == (40, 3, 40 * 640 * 360 * 3)
+        assert cost.window_size.width < 200 and cost.seconds is None and cost.device == "cpu"
+        with pytest.raises(Invalid, match="needs a mask"):
+            client.estimate("toy", Size(width=640, height=360), 8, 40, Edit(task=Task.REPAINT))
+        with pytest.raises(Exhausted, match="takes 20000"):
+            client.estimate("toy", Size(width=64, height=36), 8, 20001, edit)
+
+
+def test_tls_and_token_together_open_the_door(tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("makes its certificate with openssl, which is not here")
+    key, certificate, token = tmp_path / "key.pem", tmp_path / "cert.pem", tmp_path / "token"
+    names = ["-subj", "/CN=overpaint", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    token.write_text("secret")
+    flags = ("--token-file", token, "--certificate", certificate, "--key", key)
+    with serving(tmp_path / "jobs", *map(str, flags), listen="0.0.0.0:0") as server:
+        address = f"127.0.0.1:{server.address.rpartition(':')[2]}"
+        with Client(address, token="secret", certificate=certificate) as client:
+            assert client.server().version
+        with Client(address, token="guess", certificate=certificate) as client, pytest.raises(Unauthenticated):
+            client.server()
+        with Client(address, token="secret") as client, pytest.raises(Unavailable):
+            client.server()  # no plain connection to a TLS server
+
+
+def test_settings_come_from_file_then_environment_then_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "overpaint.toml"
+    file.write_text('listen = "127.0.0.1:1"\nmax_frames = 5\nmax_pixels = 6\n')
+    monkeypatch.setenv("OVERPAINT_MAX_FRAMES", "7")
+    monkeypatch.setenv("OVERPAINT_LISTEN", "127.0.0.1:2")
+    settings = load_settings(file, {"listen": "127.0.0.1:3", "folder": None})
+    assert (settings.listen, settings.max_frames, settings.max_pixels) == ("127.0.0.1:3", 7, 6)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"listen": "everywhere"}, "listen: 'everywhere' is not host:port"),
+        ({"certificate": "/a.pem"}, "certificate: a certificate and its key go together"),
+        ({"token_file": "/nowhere/token"}, "token_file: /nowhere/token cannot be read"),
+        ({"colour": "red"}, "colour: there is no such setting"),
+        ({"max_frames": "many"}, "max_frames: 'many' is no whole number"),
+    ],
+)
+def test_wrong_settings_are_named(words: dict[str, str], said: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        load_settings(flags=words).token()
+    assert str(refused.value).startswith(said) and refused.value.remedy
