@@ -50,7 +50,7 @@ class Session:
 
     def doing(self) -> Doing | None:
         """What is under way, for the panel; None where nothing is."""
-        return None if self.running is None or self.running.done() else self.pump.doing
+        return None if self.running is None else self.pump.doing(self.running)
 
     def _ended(self, future: Future[Any]) -> None:
         error = None if future.cancelled() else future.exception()
@@ -68,7 +68,7 @@ def begin() -> None:
 def end() -> None:
     global _current
     if _current is not None:
-        _current.pump.stop()
+        _current.pump.close()
         _current.tickets.close()
         if _current.courier is not None:
             _current.courier.close()

@@ -121,6 +121,7 @@ def draw_mask(scene: Any, name: str, layers: list[dict[str, Any]], size: list[in
         with bpy.context.temp_override(
             window=bpy.context.window, area=area, region=region, space_data=space, scene=scene
         ):
+            bpy.ops.mask.select_all(action="SELECT")
             for frame, points in polygons.items():
                 scene.frame_set(1 + frame)
                 for knot, (x, y) in zip(spline.points, points, strict=True):

@@ -1,0 +1,1 @@
+"""The host: the only code, besides ui, that knows Blender."""

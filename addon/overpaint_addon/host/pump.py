@@ -1,0 +1,122 @@
+"""Pump: drives the use-cases' steps on Blender's main thread, by a timer in the window, by hand in the background."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import bpy  # pyright: ignore[reportMissingImports]
+
+from ..core.steps import Doing, Steps
+
+T = TypeVar("T")
+
+PAUSE = 0.05  # seconds between two looks of a use-case that waits: quick enough for a progress bar, and no load
+BUDGET = 0.01  # seconds of a tick that a use-case may go on for while it does not wait
+
+
+class Pump:
+    """Holds running use-cases and advances each by one short step per tick.
+
+    `start` gives a Future: it holds the value or the error when the last step is done, and cancelling it closes the
+    use-case before its next step, so that its `finally` runs.
+    """
+
+    def __init__(self) -> None:
+        self._running: list[_Run] = []
+        self._timer = self.tick  # one object, because Blender knows its timers by identity
+
+    def start(self, steps: Steps[T]) -> Future[T]:
+        """Begin a use-case; a window's timer drives it, in background mode someone must call `tick` or `drain`."""
+        run = _Run(steps)
+        self._running.append(run)
+        if not bpy.app.background and not bpy.app.timers.is_registered(self._timer):
+            bpy.app.timers.register(self._timer, persistent=True)
+        return run.future
+
+    def tick(self) -> float | None:
+        """Advance every use-case that is due by one step: the seconds until the next tick, None where all are done."""
+        try:
+            for run in list(self._running):
+                run.step()
+        finally:
+            self._running = [run for run in self._running if not run.ended]
+        return min((run.waits() for run in self._running), default=None)
+
+    def drain(self, steps: Steps[T]) -> T:
+        """Run a use-case to its end, for background mode, where no timer ticks: its value, or its error raised.
+
+        An interrupt closes it and goes on to the caller.
+        """
+        run = _Run(steps)
+        self._running.append(run)
+        try:
+            while not run.ended:
+                time.sleep(self.tick() or 0)
+            return run.future.result()
+        finally:
+            run.close()
+            self._running = [other for other in self._running if other is not run]
+
+    def doing(self, future: Future[Any]) -> Doing | None:
+        """What the use-case behind `future` is doing, None where it has ended."""
+        return next((run.doing for run in self._running if run.future is future), None)
+
+    def close(self) -> None:
+        """Close every use-case, for when the add-on is unregistered."""
+        if bpy.app.timers.is_registered(self._timer):
+            bpy.app.timers.unregister(self._timer)
+        for run in self._running:
+            run.close()
+        self._running = []
+
+
+class _Run:
+    """One use-case on its way."""
+
+    def __init__(self, steps: Steps[Any]) -> None:
+        self.future: Future[Any] = Future()
+        self.ended = False
+        self.doing: Doing | None = None
+        self._steps = steps
+        self._due = 0.0
+
+    def waits(self) -> float:
+        return max(0.0, self._due - time.monotonic())
+
+    def step(self) -> None:
+        if self.future.cancelled():
+            self.close()
+        if self.ended or self.waits():
+            return
+        stop = time.monotonic() + BUDGET
+        try:
+            while self.doing != (now := next(self._steps)):
+                self.doing = now
+                if time.monotonic() > stop:
+                    return  # it goes on at the next tick, at once
+            self._due = time.monotonic() + PAUSE
+        except StopIteration as end:
+            self._end(value=end.value)
+        except Exception as error:
+            self._end(error=error)
+        except BaseException:  # an interrupt: not for the future's holder, but for whoever runs Blender
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the steps where they are; nothing where they have ended."""
+        if not self.ended:
+            self._steps.close()
+            self.future.cancel()
+            self.ended = True
+
+    def _end(self, value: object = None, error: Exception | None = None) -> None:
+        self.ended = True
+        if not self.future.set_running_or_notify_cancel():
+            return  # cancelled during its last step
+        if error is None:
+            self.future.set_result(value)
+        else:
+            self.future.set_exception(error)
