@@ -1,8 +1,8 @@
 """Install the Blenders that the tests and the demo run in: the bpy wheels, each in an environment of its own.
 
-    python addon/blenders.py          every Blender for which there is a Python
-    python addon/blenders.py --one    the best one only
-    python addon/blenders.py --best   print the best one's interpreter
+python addon/blenders.py          every Blender for which there is a Python
+python addon/blenders.py --one    the best one only
+python addon/blenders.py --best   print the best one's interpreter
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ def main(flags: list[str]) -> int:
     found = {version: python for version, wanted in PYTHONS.items() if (python := find_python(wanted))}
     for version in PYTHONS.keys() - found.keys():
         if "--one" not in flags:
-            print(f"Blender {version}: left out, there is no Python {PYTHONS[version]} (install it to have it)", flush=True)
+            print(
+                f"Blender {version}: left out, there is no Python {PYTHONS[version]} (install it to have it)",
+                flush=True,
+            )
     if not found:
         print("No Blender can be installed: Python 3.11 or 3.13 is needed", file=sys.stderr)
         return 1

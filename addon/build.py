@@ -1,7 +1,7 @@
 """Build the extension's zip: the add-on, stamped with the version, and the wheels it needs for every Python of Blender.
 
-    python addon/build.py                          for this machine: dist/overpaint.zip
-    python addon/build.py --platform windows-x64   for another: dist/overpaint-windows-x64.zip
+python addon/build.py                          for this machine: dist/overpaint.zip
+python addon/build.py --platform windows-x64   for another: dist/overpaint-windows-x64.zip
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ PLATFORMS = {
     "linux-x64": ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"),
     "windows-x64": ("win_amd64",),
     "macos-arm64": ("macosx_11_0_arm64", "macosx_11_0_universal2", "macosx_12_0_universal2", "macosx_10_9_universal2"),
-    "macos-x64": ("macosx_11_0_universal2", "macosx_12_0_universal2", "macosx_10_9_x86_64", "macosx_10_9_universal2"),
+    "macos-x64": (
+        "macosx_10_13_x86_64",
+        "macosx_11_0_universal2",
+        "macosx_12_0_universal2",
+        "macosx_10_9_x86_64",
+        "macosx_10_9_universal2",
+    ),
 }
 # What Blender's own Python may lack. numpy is not among them: every Blender brings its own.
 CARRIED = ("grpcio", "protobuf", "zstandard", "pypng", "typing_extensions")
@@ -77,7 +83,7 @@ def carried_wheels(target: str) -> list[Path]:
     """The wheels of others, downloaded once and then taken from the cache."""
     wanted = requirements()
     # The folder's name holds what was asked for, so that a changed range is a new download.
-    cache = ROOT / ".cache" / "wheels" / target / re.sub(r"[^0-9a-z]+", "-", " ".join(wanted))
+    cache = ROOT / ".cache" / "wheels" / target / re.sub(r"[^0-9a-z]+", "-", " ".join((*PYTHONS, *wanted)))
     if not (cache / "complete").exists():
         cache.mkdir(parents=True, exist_ok=True)
         for python in PYTHONS:
@@ -108,7 +114,9 @@ def stamp(manifest: Path, target: str, wheels: list[str]) -> None:
 
 def validate(archive: Path) -> None:
     """Blender's own check of the zip; exits with its words where it is not content."""
-    tools = sorted((ROOT / ".blender").glob("*/lib/python*/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py"))
+    tools = sorted(
+        (ROOT / ".blender").glob("*/lib/python*/site-packages/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
+    )
     if not tools:
         print("no Blender is installed, so Blender's own check of the zip was left out")
         return

@@ -259,5 +259,3 @@ def held_mask(mask: np.ndarray) -> Guide:
 
 def request_of(placed: tuple[PlacedStrip, Sequence[Path], str]) -> JobSpec:
     return wire.request_from_json(placed[2])
-
-

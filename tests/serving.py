@@ -25,7 +25,17 @@ class Serving:
 
 @contextmanager
 def serving(folder: Path, *flags: str, listen: str = "127.0.0.1:0") -> Generator[Serving, None, None]:
-    command = [sys.executable, "-m", "overpaint_backend.cli", "serve", "--listen", listen, "--folder", str(folder), *flags]
+    command = [
+        sys.executable,
+        "-m",
+        "overpaint_backend.cli",
+        "serve",
+        "--listen",
+        listen,
+        "--folder",
+        str(folder),
+        *flags,
+    ]
     with (folder.parent / f"{folder.name}.log").open("a") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ)
     assert process.stdout is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -33,8 +33,11 @@ class Chunk:
     payload: bytes
 
 
-def pack(frames: Iterable[Pixels], codec: Codec = Codec.DELTA_ZSTD) -> Iterator[Chunk]:
-    """Frames -> chunks, in order. A frame is read until the next one has come; do not write into it until then."""
+def pack(frames: Iterable[Pixels], codec: Codec = Codec.DELTA_ZSTD) -> Generator[Chunk]:
+    """Frames -> chunks, in order. A frame may be read until the stream ends: do not write into it.
+
+    Close the generator to stop early; no thread outlives it.
+    """
     return split(_encoded(frames, codec))
 
 
@@ -55,7 +58,7 @@ def in_order(works: Iterable[Callable[[], T]]) -> Iterator[T]:
             yield pending.popleft().result()
 
 
-def unpack(chunks: Iterable[Chunk], limits: Limits) -> Iterator[tuple[str, Pixels]]:
+def unpack(chunks: Iterable[Chunk], limits: Limits) -> Generator[tuple[str, Pixels]]:
     """Chunks -> digest and frame, in order, each proven by its digest; frames are read-only.
 
     Frames that have wholly arrived are still yielded when `chunks` breaks off with an error; then the error is raised.
@@ -63,16 +66,9 @@ def unpack(chunks: Iterable[Chunk], limits: Limits) -> Iterator[tuple[str, Pixel
     """
     pending: deque[Future[tuple[str, Pixels]]] = deque()
     before: Future[Pixels] | None = None
-    broken: Exception | None = None
-    arriving = join(chunks, limits)
+    trouble: list[Exception] = []
     with _workers() as workers:
-        while True:
-            try:
-                encoded = next(arriving, None)
-            except Exception as error:  # raised below, after the frames that arrived before it
-                encoded, broken = None, error
-            if encoded is None:
-                break
+        for encoded in _until(trouble, join(chunks, limits)):
             mine: Future[Pixels] = Future()
             pending.append(workers.submit(_opened, encoded, before, mine))
             before = mine
@@ -80,8 +76,16 @@ def unpack(chunks: Iterable[Chunk], limits: Limits) -> Iterator[tuple[str, Pixel
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
-    if broken:
-        raise broken
+    if trouble:
+        raise trouble.pop()
+
+
+def _until(trouble: list[Exception], source: Iterator[T]) -> Iterator[T]:
+    """What `source` yields, up to an error, which is put into `trouble` instead of being raised."""
+    try:
+        yield from source
+    except Exception as error:
+        trouble.append(error)
 
 
 def _opened(encoded: EncodedFrame, before: Future[Pixels] | None, mine: Future[Pixels]) -> tuple[str, Pixels]:
@@ -102,7 +106,7 @@ def _workers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="codec")
 
 
-def split(frames: Iterable[EncodedFrame]) -> Iterator[Chunk]:
+def split(frames: Iterable[EncodedFrame]) -> Generator[Chunk]:
     """Cut payloads into chunks of at most CHUNK_BYTES."""
     number = 0
     for frame in frames:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 Pixels = np.ndarray[Any, np.dtype[Any]]
 
-_BLOCK_BYTES = 2**18
+_BLOCK_BYTES = 2**20
 _BIAS = {1: np.uint8(0x08), 2: np.uint16(0x0880)}
 
 

@@ -234,8 +234,10 @@ def _option_to_wire(value: OptionValue, name: str) -> jobs_pb2.OptionValue:
                 return jobs_pb2.OptionValue(whole=value)
             case float():
                 return jobs_pb2.OptionValue(number=value)
-            case _:
+            case str():
                 return jobs_pb2.OptionValue(word=value)
+            case _:  # what the types forbid, but a panel or a file may still bring
+                raise TypeError(f"{value!r} is none of these")
 
 
 def _option_from_wire(message: jobs_pb2.OptionValue, name: str) -> OptionValue:
@@ -458,11 +460,10 @@ def _rule_to_wire(rule: TaskRule) -> engines_pb2.TaskRule:
 
 
 def _rule_from_wire(message: engines_pb2.TaskRule) -> TaskRule:
-    return TaskRule(
-        task=_TASKS.from_wire(message.task),
-        honours=_inputs_from_wire(message.honours),
-        needs=tuple(_inputs_from_wire(group.any_of) for group in message.needs),
-    )
+    needs = tuple(_inputs_from_wire(group.any_of) for group in message.needs)
+    if not all(needs):
+        raise Invalid(field="needs", message="a task needs one of no inputs", remedy="Name an input in every group")
+    return TaskRule(task=_TASKS.from_wire(message.task), honours=_inputs_from_wire(message.honours), needs=needs)
 
 
 def _inputs_to_wire(inputs: frozenset[Input]) -> list[Any]:

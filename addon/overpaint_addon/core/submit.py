@@ -5,7 +5,7 @@ from __future__ import annotations
 from overpaint import wire
 
 from .draft import Draft
-from .ports import Backend, Capture, Ticket, TicketStore, Timeline
+from .ports import Backend, Capture, Future, Ticket, TicketStore, Timeline
 from .steps import Doing, Steps, until
 
 
@@ -30,11 +30,13 @@ def submit(timeline: Timeline, backend: Backend, tickets: TicketStore, draft: Dr
 
 
 def _read(capture: Capture, backend: Backend, length: int) -> Steps[list[str]]:
-    """The digests of all frames, taken while the child still renders."""
+    """The digests of all frames, taken by the courier while the child still renders."""
+    hashing: list[Future[str]] = []
+    while len(hashing) < length:
+        for index in range(len(hashing), capture.captured()):
+            hashing.append(backend.digest(lambda i=index: capture.frame(i)))
+        yield Doing(stage="reading the strip", done=len(hashing), total=length)
     digests: list[str] = []
-    while (index := len(digests)) < length:
-        reading = Doing(stage="reading the strip", done=index, total=length)
-        yield reading
-        if capture.captured() > index:
-            digests.append((yield from until(backend.digest(lambda i=index: capture.frame(i)), reading)))
+    for one in hashing:
+        digests.append((yield from until(one, Doing(stage="reading the strip", done=length, total=length))))
     return digests

@@ -7,13 +7,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import bpy  # pyright: ignore[reportMissingImports]
 import numpy as np
 import overpaint
-from overpaint.edit import Guide, Input
+from overpaint.edit import Guide
 from overpaint.errors import Internal
 
 from ..core.ports import Selection
@@ -21,13 +20,13 @@ from . import strokes
 from .tiff import read_tiff
 
 
-def start(selection: Selection, grow: float, feather: float) -> ChildCapture:
-    """Save a copy of the open file and start the child. The mask will grow and feather by so many clip pixels."""
+def start(selection: Selection) -> ChildCapture:
+    """Save a copy of the open file and start the child."""
     folder = Path(tempfile.mkdtemp(prefix="overpaint-", dir=bpy.app.tempdir or None))
     try:
         save_copy(folder / "copy.blend")
         (folder / "plan.json").write_text(json.dumps(_plan(selection, folder)), "utf-8")
-        return ChildCapture(_start_child(folder), folder, selection.length, grow, feather)
+        return ChildCapture(_start_child(folder), folder, selection.length)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -84,12 +83,10 @@ def _start_child(folder: Path) -> subprocess.Popen[bytes]:
 class ChildCapture:
     """A running capture. Everything but `close` may be called from any thread, and nothing blocks on the child."""
 
-    def __init__(self, child: subprocess.Popen[bytes], folder: Path, length: int, grow: float, feather: float) -> None:
+    def __init__(self, child: subprocess.Popen[bytes], folder: Path, length: int) -> None:
         self.child = child
         self.folder = folder
         self._length = length
-        self._grow = grow
-        self._feather = feather
         self._captured = 0
 
     def captured(self) -> int:
@@ -111,10 +108,7 @@ class ChildCapture:
 
     def guides(self) -> tuple[Guide, ...]:
         """The strokes of annotation and mask in clip pixels; they are there before the first frame is."""
-        return tuple(
-            replace(guide, grow=self._grow, feather=self._feather) if guide.kind is Input.MASK else guide
-            for guide in strokes.from_json((self.folder / "guides.json").read_text("utf-8"))
-        )
+        return strokes.from_json((self.folder / "guides.json").read_text("utf-8"))
 
     def close(self) -> None:
         """Stop the child if it still runs, and remove the files."""

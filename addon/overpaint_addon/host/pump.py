@@ -37,10 +37,13 @@ class Pump:
 
     def tick(self) -> float | None:
         """Advance every use-case that is due by one step: the seconds until the next tick, None where all are done."""
+        said = [run.doing for run in self._running]
         try:
             for run in list(self._running):
                 run.step()
         finally:
+            if [run.doing for run in self._running if not run.ended] != said:
+                _redraw()
             self._running = [run for run in self._running if not run.ended]
         return min((run.waits() for run in self._running), default=None)
 
@@ -59,9 +62,9 @@ class Pump:
             run.close()
             self._running = [other for other in self._running if other is not run]
 
-    def doing(self, future: Future[Any]) -> Doing | None:
-        """What the use-case behind `future` is doing, None where it has ended."""
-        return next((run.doing for run in self._running if run.future is future), None)
+    def doing(self) -> Doing | None:
+        """What is being done; of several use-cases the last one that was begun. None where all have ended."""
+        return self._running[-1].doing if self._running else None
 
     def close(self) -> None:
         """Close every use-case, for when the add-on is unregistered."""
@@ -70,6 +73,14 @@ class Pump:
         for run in self._running:
             run.close()
         self._running = []
+
+
+def _redraw() -> None:
+    """Let the sequencers show what has changed; Blender draws them only when it is told to."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "SEQUENCE_EDITOR":
+                area.tag_redraw()
 
 
 class _Run:

@@ -12,6 +12,16 @@ from overpaint.errors import Invalid, Missing
 from . import versions
 
 
+def find_scene(name: str) -> Any:
+    """The scene of that name. Raises Missing."""
+    scene = bpy.data.scenes.get(name)
+    if scene is None:
+        raise Missing(
+            field="scene", message=f"there is no scene {name} any more", remedy="Undo its renaming or removal"
+        )
+    return scene
+
+
 def find(scene: Any, name: str) -> Any:
     """The strip of that name, also inside metas: names are unique in a scene. Raises Missing."""
     editor = scene.sequence_editor

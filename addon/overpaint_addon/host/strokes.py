@@ -64,8 +64,9 @@ def _drawn(layer: Any, number: int, size: Size, render: Any) -> Iterator[Stroke]
 def read_mask(mask: Any, frames: range, size: Size, scene: Any) -> Guide:
     """The mask on every one of `frames` (of the timeline), a key wherever it changed; held. Moves the scene's frame.
 
-    The feather of its points is left out: Blender's is unintuitive, and the guide has one of its own.
-    "Fill Holes" is left out too: areas of a layer are united, as 5.2 shows them.
+    The feather of its points is left out: Blender's is unintuitive, and the guide has one of its own, the draft's.
+    "Fill Holes" is left out too: areas of a layer are united, as 5.2 shows them. So are areas that are not filled,
+    which Blender shows as a thin line.
     """
     keys: list[GuideKey] = []
     for number in frames:

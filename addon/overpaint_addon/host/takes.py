@@ -32,9 +32,7 @@ def insert_take(selection: Selection, frames: Sequence[Path], request: str, name
     The take follows a strip that was moved meanwhile. It is neither selected nor active: it may come while the artist
     works on something else. Raises Missing where the strip is gone, Invalid where there is no room.
     """
-    scene = bpy.data.scenes.get(selection.scene)
-    if scene is None:
-        raise Invalid(field="scene", message=f"there is no scene {selection.scene} any more", remedy="Undo its removal")
+    scene = stack.find_scene(selection.scene)
     source = stack.find(scene, selection.strip)
     start = _start_now(selection, source)
     channel = free_channel(scene, source, start, start + len(frames))

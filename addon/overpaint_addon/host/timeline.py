@@ -43,12 +43,11 @@ class BlenderTimeline:
     def start_capture(self, selection: Selection) -> capture.ChildCapture:
         """Save a copy of the file and start the child that renders the strip from it.
 
-        Raises Missing where the strip is gone, Invalid where one of its files is.
+        Raises Missing where the strip is gone, Invalid where one of its files is missing.
         """
-        scene = bpy.data.scenes[selection.scene]
+        scene = stack.find_scene(selection.scene)
         media.check_files(stack.find(scene, selection.strip))
-        chosen = getattr(scene, "overpaint", None)
-        return capture.start(selection, getattr(chosen, "grow", 0.0), getattr(chosen, "feather", 0.0))
+        return capture.start(selection)
 
     def take_folder(self, job_id: str) -> Path:
         """The folder where this job's take is to be written: beside the .blend, or in Blender's user files."""

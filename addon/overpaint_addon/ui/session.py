@@ -50,7 +50,7 @@ class Session:
 
     def doing(self) -> Doing | None:
         """What is under way, for the panel; None where nothing is."""
-        return None if self.running is None else self.pump.doing(self.running)
+        return self.pump.doing()
 
     def _ended(self, future: Future[Any]) -> None:
         error = None if future.cancelled() else future.exception()

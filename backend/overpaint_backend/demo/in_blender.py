@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -36,7 +37,9 @@ def main(orders: dict[str, Any]) -> dict[str, Any]:
         fill_in(scene, edit, orders)
         scene.sequence_editor.active_strip = strip
         before = {one.name for one in scene.sequence_editor.strips}
-        timed(f"paint: {edit['name']}", bpy.ops.overpaint.paint)
+        with Stages() as stages:
+            timed(f"paint: {edit['name']}", bpy.ops.overpaint.paint)
+        seconds[f"paint: {edit['name']}"] = stages.seconds()
         uploads.append(sent_bytes())
         (take,) = (one for one in scene.sequence_editor.strips if one.name not in before)
         edits.append({"name": edit["name"], "strip": describe(take), "request": take["overpaint"]})
@@ -55,14 +58,43 @@ def main(orders: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+class Stages:
+    """How long each stage of a use-case took: what the add-on says it is doing is noted every 20 ms."""
+
+    EVERY = 0.02
+
+    def __enter__(self) -> Stages:
+        self._noted: list[str] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._note)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _note(self) -> None:
+        while not self._ended.wait(self.EVERY):
+            doing = session().doing()
+            self._noted.append(doing.stage if doing else "starting")
+
+    def seconds(self) -> dict[str, float]:
+        return {stage: round(self._noted.count(stage) * self.EVERY, 2) for stage in dict.fromkeys(self._noted)}
+
+
+def session() -> Any:
+    """The add-on's own session, under the name that Blender gave it."""
+    return sys.modules["bl_ext.user_default.overpaint.ui.session"].current()
+
+
 def install(extension: str) -> None:
     bpy.ops.extensions.package_install_files(filepath=extension, repo="user_default", enable_on_install=True)
 
 
 def sent_bytes() -> int:
     """All that the add-on has sent to the server so far."""
-    session = sys.modules["bl_ext.user_default.overpaint.ui.session"].current()
-    return session.backend().sent_bytes
+    return session().backend().sent_bytes
 
 
 def new_edit(orders: dict[str, Any]) -> tuple[Any, Any]:

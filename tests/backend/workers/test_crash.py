@@ -97,7 +97,9 @@ def test_law_4_a_killed_server_takes_its_jobs_up_again(tmp_path: Path) -> None:
 def test_a_stopped_server_is_said_in_words_and_a_second_one_is_refused(tmp_path: Path) -> None:
     with serving(tmp_path / "jobs") as server:
         again = subprocess.run(
-            [*server.process.args, "--listen", "127.0.0.1:0"], capture_output=True, text=True  # type: ignore[misc]
+            [*server.process.args, "--listen", "127.0.0.1:0"],
+            capture_output=True,
+            text=True,  # type: ignore[misc]
         )
         assert again.returncode != 0 and "another server works in" in again.stderr
         client = Client(server.address)

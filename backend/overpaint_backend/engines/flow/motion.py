@@ -116,11 +116,18 @@ def flow(start: UInt8[np.ndarray, "h w"], end: UInt8[np.ndarray, "h w"]) -> Fiel
         cv2.copyMakeBorder(cv2.resize(one, size, interpolation=cv2.INTER_AREA), 0, pad[1], 0, pad[0], cv2.BORDER_REPLICATE)
         for one in (start, end)
     )  # fmt: skip
-    found = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(start, end, None)  # type: ignore[arg-type]
+    found = _dis().calc(start, end, None)  # type: ignore[arg-type]
     found = found[: size[1], : size[0]]
     if scale == 1:
         return found
     return cv2.resize(found, (w, h)) * np.array([w / size[0], h / size[1]], np.float32)
+
+
+DISK=dict(FinestScale=0)
+def _dis() -> cv2.DISOpticalFlow:
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    for a,v in DISK.items(): getattr(dis,'set'+a)(v)
+    return dis
 
 
 def _stored(field: Field) -> Int16[np.ndarray, "h w 2"]:

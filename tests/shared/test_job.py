@@ -1,0 +1,87 @@
+"""The state machine of a job: whatever happens, it stays within the table."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from overpaint.errors import Conflict
+from overpaint.job import EventKind, JobState, advance
+
+LIVE = [state for state in JobState if not state.ended]
+ENDED = [state for state in JobState if state.ended]
+
+
+def test_a_job_begins_by_being_opened_and_only_once() -> None:
+    assert advance(None, EventKind.OPENED) is JobState.OPEN
+    for kind in set(EventKind) - {EventKind.OPENED}:
+        with pytest.raises(Conflict, match="unknown"):
+            advance(None, kind)
+    for state in JobState:
+        with pytest.raises(Conflict):
+            advance(state, EventKind.OPENED)
+
+
+@pytest.mark.parametrize("state", ENDED)
+@pytest.mark.parametrize("kind", EventKind)
+def test_law_7_an_ended_job_takes_nothing(state: JobState, kind: EventKind) -> None:
+    with pytest.raises(Conflict) as caught:
+        advance(state, kind)
+    assert state in caught.value.message and kind in caught.value.message and caught.value.remedy
+
+
+def test_law_7_a_job_can_be_cancelled_in_every_live_state() -> None:
+    """What no worker holds is cancelled at once; what one holds, as soon as it hears of it, dies or fails."""
+    for state in (JobState.OPEN, JobState.QUEUED):
+        assert advance(state, EventKind.CANCELLED) is JobState.CANCELLED
+    asked = advance(JobState.RUNNING, EventKind.CANCEL_ASKED)
+    assert asked is JobState.CANCELLING
+    for kind in (EventKind.CANCELLED, EventKind.LOST, EventKind.FAILED):
+        assert advance(asked, kind) is JobState.CANCELLED
+    for kind in (EventKind.PLANNED, EventKind.PROGRESS, EventKind.WINDOW_DONE):
+        assert advance(asked, kind) is asked
+    assert advance(asked, EventKind.FINISHED) is JobState.FINISHED  # the take was there before the cancel
+
+
+@given(st.lists(st.sampled_from(EventKind), max_size=40))
+def test_any_run_of_events_keeps_within_the_table(kinds: list[EventKind]) -> None:
+    state = advance(None, EventKind.OPENED)
+    started = sealed = False
+    for kind in kinds:
+        try:
+            after = advance(state, kind)
+        except Conflict:
+            continue  # refused events leave the job where it was
+        assert not state.ended
+        sealed |= kind is EventKind.SEALED
+        started |= kind is EventKind.STARTED
+        state = after
+        assert sealed or state in (JobState.OPEN, JobState.CANCELLED)
+        assert started or state in (JobState.OPEN, JobState.QUEUED, JobState.CANCELLED)
+
+
+def test_every_live_state_can_end_in_every_way() -> None:
+    """A job never gets stuck: from each live state each end can be reached."""
+    for start in LIVE:
+        reached, edge = {start}, [start]
+        while edge:
+            state = edge.pop()
+            for kind in EventKind:
+                try:
+                    after = advance(state, kind)
+                except Conflict:
+                    continue
+                if after not in reached:
+                    reached.add(after)
+                    edge.append(after)
+        expected = {JobState.FINISHED, JobState.CANCELLED} | (
+            {JobState.FAILED} if start is not JobState.CANCELLING else set()
+        )
+        assert expected <= reached
+
+
+def test_law_4_a_lost_worker_sends_the_job_back_to_the_queue() -> None:
+    state = JobState.RUNNING
+    for kind in (EventKind.LOST, EventKind.STARTED, EventKind.PLANNED, EventKind.WINDOW_DONE, EventKind.FINISHED):
+        state = advance(state, kind)
+    assert state is JobState.FINISHED
