@@ -122,7 +122,9 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
     def FetchFrames(self, request: service_pb2.FetchFramesRequest, context: grpc.ServicerContext) -> Iterator[Any]:
         how = request.codec or frames_pb2.CODEC_DELTA_ZSTD
         for chunk in chunks.pack(self._desk.take(request.job_id, request.from_frame), codec.Codec(how)):
-            yield service_pb2.FetchFramesResponse(chunk=wire.chunk_to_wire(chunk))
+            answer = service_pb2.FetchFramesResponse()
+            wire.chunk_to_wire(chunk, answer.chunk)
+            yield answer
 
     @_answers
     def CancelJob(self, request: service_pb2.CancelJobRequest, context: grpc.ServicerContext) -> Any:

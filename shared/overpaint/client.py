@@ -92,7 +92,8 @@ class Client:
         def requests() -> Iterator[pb.UploadFramesRequest]:
             how = codec.Codec.DELTA_ZSTD
             for chunk in chunks.pack(frames, how):
-                request = pb.UploadFramesRequest(job_id=job, chunk=wire.chunk_to_wire(chunk))
+                request = pb.UploadFramesRequest(job_id=job)
+                wire.chunk_to_wire(chunk, request.chunk)
                 self.sent_bytes += request.ByteSize()
                 yield request
 

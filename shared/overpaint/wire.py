@@ -382,9 +382,13 @@ def codec_from_wire(number: int) -> Codec:
         return Codec(number)
 
 
-def chunk_to_wire(chunk: Chunk) -> frames_pb2.FrameChunk:
-    header = None if chunk.header is None else header_to_wire(chunk.header)
-    return frames_pb2.FrameChunk(number=chunk.number, header=header, payload=chunk.payload)
+def chunk_to_wire(chunk: Chunk, message: frames_pb2.FrameChunk | None = None) -> frames_pb2.FrameChunk:
+    """Writes into `message` where one is given: to set a part of a larger message as a whole copies its payload twice."""
+    message = frames_pb2.FrameChunk() if message is None else message
+    message.number, message.payload = chunk.number, chunk.payload
+    if chunk.header is not None:
+        message.header.CopyFrom(header_to_wire(chunk.header))
+    return message
 
 
 def chunk_from_wire(message: frames_pb2.FrameChunk) -> Chunk:

@@ -8,8 +8,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from overpaint.clip import Size
 from overpaint.client import Client
+from overpaint.clip import Size
 from overpaint.edit import Edit, Guide, GuideKey, Input, Knot, Stroke, Task
 from overpaint.errors import Exhausted, Invalid, Unauthenticated, Unavailable
 from overpaint_backend.settings import load_settings

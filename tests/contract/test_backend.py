@@ -12,8 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from overpaint.clip import Clip, Rate, Size
 from overpaint.client import Client
+from overpaint.clip import Clip, Rate, Size
 from overpaint.codec import digest
 from overpaint.edit import Edit, Guide, GuideKey, Input, Keyframe, OptionValue, Stroke, Task
 from overpaint.errors import Conflict, Invalid, Missing

@@ -13,6 +13,7 @@ from .steps import Doing, Steps
 
 def follow(backend: Backend, tickets: TicketStore, ticket: Ticket) -> Steps[Ticket]:
     """Until the job has finished. Raises Cancelled, or Invalid in the server's words where it failed."""
+    event = JobEvent(number=0, kind=EventKind.OPENED, at=0.0)
     while not ticket.state.ended:
         for event in backend.events(ticket.job_id, ticket.event):
             ticket = _learn(ticket, event)
@@ -25,7 +26,7 @@ def follow(backend: Backend, tickets: TicketStore, ticket: Ticket) -> Steps[Tick
         raise Cancelled(field="job", message="the job was cancelled")
     if ticket.state is JobState.FAILED:
         tickets.drop(ticket.job_id)
-        raise Invalid(field="job", message=ticket.words)
+        raise Invalid(field=event.field, message=event.message, remedy=event.remedy)
     return ticket
 
 

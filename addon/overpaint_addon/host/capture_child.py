@@ -156,12 +156,13 @@ def is_untouched(scene: Any, strip: Any) -> bool:
 def keep_encoded(scene: Any, strip: Any) -> None:
     """Switch every conversion off: sRGB to light and back costs 16 bit pixels up to 1 of 65535.
 
-    Said to be no colour at all, the same numbers pass as they are. Only for a strip that is_untouched: since 5.2
-    pixels are mixed and graded in light.
+    Said to be light already, the same numbers pass as they are. (Said to be no colour at all, they would lose their
+    alpha.) Only for a strip that is_untouched: since 5.2 pixels are mixed and graded in light.
     """
-    strip.colorspace_settings.name = "Non-Color"
-    scene.sequencer_colorspace_settings.name = "Non-Color"
-    scene.view_settings.view_transform = "Raw"
+    light = versions.light_space()
+    if light in strip.colorspace_settings.bl_rna.properties["name"].enum_items:  # a studio's OCIO may lack it
+        strip.colorspace_settings.name = scene.sequencer_colorspace_settings.name = light
+        scene.view_settings.view_transform = "Raw"
 
 
 def render_frames(folder: Path, scene: Any, start: int, length: int) -> None:

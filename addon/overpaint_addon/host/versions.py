@@ -49,6 +49,11 @@ def curves(action: Any) -> Iterator[Any]:
                 yield from bag.fcurves
 
 
+def light_space() -> str:
+    """The colour space that Blender computes light in, where pixels are taken as they are. Since 5.0 a file chooses."""
+    return bpy.data.colorspace.working_space if FIVE else "Linear Rec.709"
+
+
 def write_stills(render: Any) -> None:
     """Let `render` write every frame as a picture of its own: since 5.0 movies are another kind of output,
     and since 5.2 a scene may say that nothing is written at all."""

@@ -65,7 +65,7 @@ def connection() -> Connection:
 
 def _is_here(server: str) -> bool:
     """Whether `server` is this very machine, which is not "online"."""
-    host = server.rpartition(":")[0].strip("[]")
+    host = (server.rpartition(":")[0] or server).strip("[]")
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

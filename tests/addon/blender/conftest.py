@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,7 @@ import numpy as np
 import png
 import pytest
 
-from .running import VERSIONS, python_of, run
+from .running import ROOT, VERSIONS, python_of, run
 
 WIDTH, HEIGHT, LENGTH = 96, 64, 8
 
@@ -45,6 +47,17 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encode(frames8, folder / "ten_bits.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p10le")
     encode(frames8, folder / "eight_bits.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p")
     return folder
+
+
+@pytest.fixture(scope="session")
+def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip for this machine, built as `make addon` builds it (and validated by Blender's own tool)."""
+    spec = importlib.util.spec_from_file_location("overpaint_addon_build", ROOT / "addon" / "build.py")
+    assert spec and spec.loader
+    build = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = build
+    spec.loader.exec_module(build)
+    return build.build(build.this_platform(), tmp_path_factory.mktemp("zip") / "overpaint.zip")
 
 
 def encode(frames: np.ndarray, file: Path, *options: str) -> None:

@@ -37,7 +37,17 @@ def test_frames_are_those_that_show(blender, media, source):
     assert blender("capturing.timing", media=media, source=source, names=list(TIMINGS)) == TIMINGS
 
 
-LOOKS = ["sped up", "retimed", "turned", "moving", "cropped", "flipped", "graded", "half there"]
+LOOKS = [
+    "sped up",
+    "retimed",
+    "turned",
+    "moving",
+    "moving in mapped time",
+    "cropped",
+    "flipped",
+    "graded",
+    "half there",
+]
 
 
 @pytest.mark.parametrize(("source", "most"), [("png8", 0), ("png16", 1)])
@@ -123,7 +133,7 @@ def test_law_8_nothing_waits_for_the_child(blender, media):
 def test_a_child_that_fails_is_heard(blender, media):
     words = blender("capturing.failing", media=media)
     assert words["failed"][:2] == words["killed"][:2] == ["Internal", "capture"]
-    assert "ended with 1: " in words["failed"][2] and "has no strip source any more" in words["failed"][2]
+    assert "ended with 1: " in words["failed"][2] and "gone" in words["failed"][2]
     assert "ended with -9: it said nothing" in words["killed"][2]
 
 

@@ -10,6 +10,7 @@ from overpaint.errors import Cancelled, Invalid
 from overpaint.job import JobSpec
 from overpaint_backend.engine import WindowInput
 from overpaint_backend.engines.flow import build, card
+from overpaint_backend.engines.flow.card import INKS
 from overpaint_backend.engines.flow.exemplar import invent
 from overpaint_backend.engines.flow.motion import flow, spread
 
@@ -23,9 +24,11 @@ def texture(seed: int, h: int = 200, w: int = 260) -> np.ndarray:
     return np.clip(0.25 * layers[0] + 0.35 * layers[1] + 0.4 * layers[2], 0, 1).astype(np.float32)
 
 
-def seen(picture: np.ndarray, move: np.ndarray) -> np.ndarray:
+def seen(picture: np.ndarray, move: np.typing.ArrayLike) -> np.ndarray:
     """`picture` under the 2x3 matrix `move`, which takes places in it to places on the frame."""
-    return cv2.warpAffine(picture, move, (W, H), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    return cv2.warpAffine(
+        picture, np.asarray(move, np.float64), (W, H), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+    )
 
 
 def camera(frame: int) -> np.ndarray:
@@ -71,7 +74,7 @@ def passing():
     world, skin = texture(1), texture(2)
     behind = np.stack([seen(world, camera(t)) for t in range(FRAMES)])
     mask = np.stack([disc(12 + 9 * t, 50 - t, 14) for t in range(FRAMES)])
-    thing = np.stack([seen(skin, np.float64([[1, 0, 9 * t - 40], [0, 1, -t]])) for t in range(FRAMES)])
+    thing = np.stack([seen(skin, [[1, 0, 9 * t - 40], [0, 1, -t]]) for t in range(FRAMES)])
     return behind, noisy(behind * (1 - mask[..., None]) + thing * mask[..., None]), mask
 
 
@@ -116,7 +119,7 @@ def test_what_is_never_seen_is_invented_once_and_stays():
 
 
 def test_a_removal_passes_through_its_keyframes_and_carries_them(passing):
-    behind, frames, mask = passing
+    behind, frames, _ = passing
     still_mask = np.stack([disc(64, 48, 14)] * FRAMES)
     picture = behind[0].copy()
     picture[still_mask[0] > 0] = (1, 0, 0)
@@ -217,14 +220,13 @@ def test_ink_sticks_to_the_instance_within_a_pixel(moving, keyed):
     sketch = crosses(mask, *keyed)
     given = {Input.SKETCH: sketch.any((1, 2))}
     out = paint(window(frames, mask, Task.REPAINT, guides={Input.SKETCH: sketch}, given=given), ink="red")
+    rows, columns = np.mgrid[0:H, 0:W]
     for t in range(FRAMES):
-        ink = np.clip(np.abs(out[t] - frames[t]).max(axis=2) - 0.03, 0, None)
-        rows, columns = np.mgrid[0:H, 0:W]
+        towards = np.array(INKS["red"], np.float32) - frames[t]
+        ink = ((out[t] - frames[t]) * towards).sum(2) / np.square(towards).sum(2)
         found = (columns * ink).sum() / ink.sum(), (rows * ink).sum() / ink.sum()
-        assert np.hypot(*np.subtract(found, turning(t) @ (142, 92, 1))) < 1
-        assert ink.sum() == pytest.approx(
-            np.clip(np.abs(out[keyed[0]] - frames[keyed[0]]).max(2) - 0.03, 0, None).sum(), rel=0.35
-        )
+        assert np.hypot(*np.subtract(found, turning(t) @ (142, 92, 1))) < 0.5
+        assert ink.sum() == pytest.approx(sketch[keyed[0]].sum(), rel=0.1)
 
 
 def test_ink_stays_inside_the_mask(moving):
@@ -261,24 +263,24 @@ def test_the_same_bytes_on_any_number_of_threads(moving, task):
     before = cv2.getNumThreads()
     try:
         taken = []
-        for threads in (1, 2, 3):
+        for threads in (1, 3):
             cv2.setNumThreads(threads)
             taken.append(paint(cut).tobytes())
     finally:
         cv2.setNumThreads(before)
-    assert taken[0] == taken[1] == taken[2]
+    assert taken[0] == taken[1]
 
 
 @pytest.mark.parametrize("task", [Task.REMOVE, Task.REPAINT])
 def test_it_reports_often_never_backwards_and_can_be_cancelled_anywhere(moving, task):
     frames, mask = moving
-    cut = window(frames, mask, task, keyframes={3: np.sqrt(frames[3])} if task is Task.REPAINT else {})
+    cut = window(frames[:6], mask[:6], task, keyframes={3: np.sqrt(frames[3])} if task is Task.REPAINT else {})
     seen_steps: list[tuple[str, int, int]] = []
     paint(cut, lambda *step: seen_steps.append(step))
     done = [step / steps for _, step, steps in seen_steps]
     assert done == sorted(done)
     assert done[-1] == 1
-    assert len(done) >= 2 * FRAMES - 2
+    assert len(done) >= 10
     for stop in (0, len(done) // 2, len(done) - 1):
         left = stop
 
@@ -345,7 +347,7 @@ def test_the_card_says_what_is_needed():
 
 def test_flow_finds_a_known_shift_of_less_than_a_pixel():
     picture = (texture(11)[:H, :W, 0] * 255).astype(np.uint8)
-    shift = np.float64([[1, 0, 2.4], [0, 1, -1.3]])
+    shift = np.array([[1, 0, 2.4], [0, 1, -1.3]])
     moved = cv2.warpAffine(picture, shift, (W, H), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
     inner = flow(picture, moved)[20:-20, 20:-20]
     assert np.abs(np.median(inner, axis=(0, 1)) - (2.4, -1.3)).max() < 0.1

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def test_windows_cover_every_frame_once_known_or_painted(length: int, card: Engi
     windows = plan_windows(length, card)
     assert [window.index for window in windows] == list(range(len(windows)))
     assert windows[0].span.start == 0 and windows[0].known == 0 and windows[-1].span.stop == length
-    for before, after in zip(windows, windows[1:], strict=False):
+    for before, after in pairwise(windows):
         assert before.span.stop - after.span.start == after.known == card.overlap
         assert after.span.stop > before.span.stop  # every window paints something new
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from overpaint.clip import Clip, Rate, Size
 from overpaint.client import Client
+from overpaint.clip import Clip, Rate, Size
 from overpaint.codec import digest
 from overpaint.edit import Edit, Task
 from overpaint.errors import Unavailable

@@ -35,12 +35,15 @@ Picture = Float32[np.ndarray, "h w 3"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A window under repair. `pictures` is worked on in place; `wide` is the holes and a band around them, 255 or 0."""
+    """A window under repair. `pictures` is worked on in place; `wide` is the holes and a band around them, 255 or 0;
+    `light` is how bright every frame is beside the others, for each channel.
+    """
 
     pictures: Float32[np.ndarray, "t h w 3"]
     holes: Bool[np.ndarray, "t h w"]
     wide: UInt8[np.ndarray, "t h w"]
     motion: Motion
+    light: Float32[np.ndarray, "t 3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,8 @@ def remove(cut: WindowInput, progress: Progress) -> Float32[np.ndarray, "t h w 3
         pictures[frame] = picture
         holes[frame] = False
     wide = _grown(holes, BAND).astype(np.uint8) * 255
-    scene = Scene(pictures=pictures, holes=holes, wide=wide, motion=motion)
+    light = _light(cut.frames, hidden, motion)
+    scene = Scene(pictures=pictures, holes=holes, wide=wide, motion=motion, light=light)
     never = np.zeros_like(holes)
     for frame in range(count):
         if holes[frame].any():
@@ -86,6 +90,25 @@ def remove(cut: WindowInput, progress: Progress) -> Float32[np.ndarray, "t h w 3
 def _grown(masks: Bool[np.ndarray, "t h w"], by: int) -> Bool[np.ndarray, "t h w"]:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * by + 1, 2 * by + 1))
     return np.stack([cv2.dilate(mask.astype(np.uint8), disc) for mask in masks]) > 0
+
+
+def _light(
+    frames: Float32[np.ndarray, "t h w 3"], hidden: Bool[np.ndarray, "t h w"], motion: Motion
+) -> Float32[np.ndarray, "t 3"]:
+    """How the light changes from frame to frame: cameras set their exposure as they go, and lamps flicker."""
+    count, h, w = hidden.shape
+    every = max(1, int((h * w / 20_000) ** 0.5))
+    y, x = (part.ravel() for part in np.mgrid[0:h:every, 0:w:every])
+    light = np.ones((count, 3), np.float32)
+    for frame in range(count - 1):
+        step = motion.stored(frame, 1)[y, x] / np.float32(UNIT)
+        here, there = frames[frame][y, x], sample(frames[frame + 1], x + step[:, 0], y + step[:, 1])
+        after = sample(hidden[frame + 1].astype(np.uint8) * 255, x + step[:, 0], y + step[:, 1])
+        # Black says nothing, and what is burnt out stays as it is.
+        fair = ~hidden[frame][y, x] & (after < 8) & (here.min(axis=1) > 0.04) & (here.max(axis=1) < 0.96)
+        change = np.median(there[fair] / here[fair], axis=0) if fair.sum() > 50 else 1
+        light[frame + 1] = light[frame] * np.clip(change, 0.5, 2)
+    return light
 
 
 def _uncover(scene: Scene, frame: int) -> Bool[np.ndarray, "h w"]:
@@ -139,7 +162,8 @@ def _finding(
         spot, x, y = spot[inside], x[inside], y[inside]
         arrived = sample(scene.wide[at], x, y) < 8 if target is None else np.full(len(spot), at == target)
         if arrived.any():
-            colour[spot[arrived]] = sample(scene.pictures[at], x[arrived], y[arrived], cv2.INTER_CUBIC)
+            shown = sample(scene.pictures[at], x[arrived], y[arrived], cv2.INTER_CUBIC)
+            colour[spot[arrived]] = shown * (scene.light[frame] / scene.light[at])
             age[spot[arrived]] = abs(at - frame)
             spot, x, y = spot[~arrived], x[~arrived], y[~arrived]
     picture, ages = scene.pictures[frame][box].copy(), np.zeros(wanted.shape, np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 from collections.abc import Callable
@@ -82,6 +83,11 @@ def _moving(_: Any, strip: Any) -> None:
         strip.keyframe_insert("blend_alpha", frame=frame)
 
 
+def _moving_in_mapped_time(editor: Any, strip: Any) -> None:
+    _moving(editor, strip)
+    bpy.context.scene.render.frame_map_new = 150
+
+
 def _cropped(_: Any, strip: Any) -> None:
     strip.crop.min_x, strip.crop.max_x, strip.crop.min_y, strip.crop.max_y = 3, 5, 7, 11
 
@@ -94,6 +100,7 @@ def _graded(_: Any, strip: Any) -> None:
 LOOKS: dict[str, Callable[[Any, Any], None]] = TIMINGS | {
     "turned": _turned,
     "moving": _moving,
+    "moving in mapped time": _moving_in_mapped_time,
     "cropped": _cropped,
     "flipped": lambda _, strip: setattr(strip, "use_flip_x", True),
     "graded": _graded,
@@ -158,6 +165,7 @@ def _fresh() -> Any:
     scene.animation_data_clear()
     scene.render.image_settings.color_management = "FOLLOW_SCENE"
     render = scene.render
+    render.frame_map_new = 100
     render.use_border = render.use_stamp = render.use_multiview = render.use_placeholder = False
     render.use_sequencer = render.use_overwrite = True
     scene.view_settings.use_curve_mapping, scene.view_settings.exposure, scene.view_settings.gamma = False, 0, 1
@@ -355,10 +363,11 @@ def failing(media: str) -> dict[str, list[str]]:
     timeline = BlenderTimeline()
     selection = timeline.read_selection()
     words = {}
-    editor.active_strip.name = "renamed"
-    for name, end in (("failed", lambda capture: None), ("killed", lambda capture: capture.child.kill())):
-        capture = timeline.start_capture(selection)
-        end(capture)
+    for name in ("failed", "killed"):
+        # An annotation that is gone when the child looks for it.
+        capture = timeline.start_capture(dataclasses.replace(selection, annotation="gone" if name == "failed" else ""))
+        if name == "killed":
+            capture.child.kill()
         try:
             stage.finished(capture, 8)
         except OverpaintError as error:

@@ -151,14 +151,15 @@ def moved(media: str, take: str) -> dict[str, list[int]]:
     return found
 
 
-def again(media: str, take: str) -> int:
-    """A take is a strip like any other: selected, its frames come out as they went in."""
+def again(media: str, take: str) -> list[float]:
+    """A take is a strip like any other: captured, how far its frames are from the colours times alpha, each third."""
     _, editor = stage.sequencer()
     stage.add(editor.strips, Path(media) / "png16")
     placed = _insert(BlenderTimeline().read_selection(), take)
     editor.active_strip = editor.strips[placed.name]
     _, got = stage.captured()
-    return stage.difference(got[:, :, :32], np.load(Path(take).with_suffix(".npy"))[:, :, :32])
+    far = np.abs(got - np.load(Path(take).with_suffix(".npy")) * np.repeat([1.0, 32768 / 65535, 0.0], 32)[:, None])
+    return [float(far[:, :, third : third + 32].max()) for third in (0, 32, 64)]
 
 
 def folders(folder: str) -> dict[str, str]:
