@@ -15,6 +15,7 @@ import pytest
 from overpaint import wire
 from overpaint_backend.media import probe, read_frames
 
+from tests.pictures import read_picture
 from tests.serving import serving
 
 WIDTH, HEIGHT, LENGTH = 48, 32, 20
@@ -63,17 +64,17 @@ def test_paint_leaves_frames_movie_and_request(files: Path, tmp_path: Path) -> N
     assert ran.returncode == 0, ran.stderr
     frames = sorted((tmp_path / "out" / "frames").iterdir())
     assert len(frames) == LENGTH
-    mask = cv2.imread(str(files / "one.png"), cv2.IMREAD_GRAYSCALE)
+    mask = read_picture(files / "one.png")
     changed = 0
     for path, source in zip(frames, sorted((files / "clip").iterdir()), strict=True):
-        difference = cv2.absdiff(cv2.imread(str(path)), cv2.imread(str(source))).max(axis=2)
+        difference = np.abs(read_picture(path).astype(int) - read_picture(source)).max(axis=2)
         assert not difference[mask == 0].any()
         changed += int(difference[mask > 0].any())
     assert changed == LENGTH
     movie = probe(tmp_path / "out" / "take.mkv")
     assert str(movie.rate) == "30000/1001" and str(movie.size) == f"{WIDTH}x{HEIGHT}"
     lossless = [frame[..., ::-1] for frame in read_frames(movie)]
-    assert len(lossless) == LENGTH and np.array_equal(lossless[5], cv2.imread(str(frames[5])))
+    assert len(lossless) == LENGTH and np.array_equal(lossless[5], read_picture(frames[5]))
     assert wire.request_from_json((tmp_path / "out" / "request.json").read_text()).edit.prompt == "a coat"
 
 
@@ -97,7 +98,7 @@ def test_one_picture_is_held_and_it_is_said(files: Path, tmp_path: Path) -> None
 def test_keyframes_and_sparse_sketches_are_given_by_frame(files: Path, tmp_path: Path) -> None:
     ran = paint(files, tmp_path / "out", "--keyframe", f"4={files / 'key.png'}", "--sketch", f"2={files / 'one.png'}")
     assert ran.returncode == 0, ran.stderr
-    picture = cv2.imread(str(tmp_path / "out" / "frames" / "00005.png"))
+    picture = read_picture(tmp_path / "out" / "frames" / "00005.png")
     assert (picture[9:19, 11:29] == 200).all()
 
 

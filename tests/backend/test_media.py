@@ -3,12 +3,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from overpaint.clip import Rate, Size
 from overpaint.errors import Invalid, Missing
 from overpaint_backend.media import ffmpeg_binary, movie_writer, probe, read_frames, write_picture
+
+from tests.pictures import read_picture
 
 RANDOM = np.random.default_rng(4)
 FRAMES = list(RANDOM.integers(0, 256, (7, 34, 50, 3), np.uint8))
@@ -66,7 +67,7 @@ def test_ten_bits_are_read_as_sixteen(tmp_path: Path) -> None:
 )
 def test_pictures_keep_every_pixel(tmp_path: Path, frame: np.ndarray) -> None:
     write_picture(tmp_path / "one.png", frame)
-    again = cv2.imread(str(tmp_path / "one.png"), cv2.IMREAD_UNCHANGED)
+    again = read_picture(tmp_path / "one.png")
     order = {2: None, 3: [2, 1, 0], 4: [2, 1, 0, 3]}[frame.shape[2] if frame.ndim == 3 else 2]
     assert np.array_equal(again if order is None else again[..., order], frame)
     assert [path.name for path in tmp_path.iterdir()] == ["one.png"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -16,6 +17,10 @@ from overpaint_backend.settings import load_settings
 
 from tests.serving import serving
 
+# The generated stubs have no types.
+health: Any = health_pb2_grpc.HealthStub
+reflection: Any = reflection_pb2_grpc.ServerReflectionStub
+
 
 def square(size: int) -> Guide:
     corners = ((0, 0), (size, 0), (size, size), (0, size))
@@ -25,12 +30,10 @@ def square(size: int) -> Guide:
 
 def test_health_and_reflection_answer_as_the_standard_says(tmp_path: Path) -> None:
     with serving(tmp_path / "jobs") as server, grpc.insecure_channel(server.address) as channel:
-        checked = health_pb2_grpc.HealthStub(channel).Check(
-            health_pb2.HealthCheckRequest(service="overpaint.v1.OverpaintService")
-        )
+        checked = health(channel).Check(health_pb2.HealthCheckRequest(service="overpaint.v1.OverpaintService"))
         assert checked.status == health_pb2.HealthCheckResponse.SERVING
         ask = reflection_pb2.ServerReflectionRequest(list_services="")
-        answer = next(reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([ask])))
+        answer = next(reflection(channel).ServerReflectionInfo(iter([ask])))
         names = [service.name for service in answer.list_services_response.service]
         assert {"overpaint.v1.OverpaintService", "grpc.health.v1.Health"} <= set(names)
 

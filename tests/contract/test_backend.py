@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from overpaint.client import Client
@@ -21,6 +20,7 @@ from overpaint.job import EventKind, JobSpec, JobState
 from overpaint_addon.link.courier import Courier
 
 from tests.fakes import FakeBackend, clip_frames, held_mask, wait_for
+from tests.pictures import read_picture
 from tests.serving import serving
 
 FRAMES = clip_frames()
@@ -162,7 +162,7 @@ def test_law_1_and_2_a_take_has_every_frame_and_nothing_outside_the_mask(backend
     paths = backend.fetch(spec.id, tmp_path, len(frames)).result(30)
     assert [path.name for path in paths] == [f"{number:05}.png" for number in range(1, len(frames) + 1)]
     for path, source in zip(paths, frames, strict=True):
-        patch = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        patch = read_picture(path)
         assert patch.dtype == source.dtype and patch.shape == (24, 32, 4)
         assert not patch[MASK == 0].any()
         assert (patch[MASK > 0][:, 3] == 255).all()
@@ -175,7 +175,7 @@ def test_law_2_sixteen_bits_stay_sixteen_bits(backend: Any, tmp_path: Path) -> N
     send(backend, spec, deep)
     wait_for(backend, spec.id)
     paths = backend.fetch(spec.id, tmp_path, len(deep)).result(30)
-    patch = cv2.imread(str(paths[0]), cv2.IMREAD_UNCHANGED)
+    patch = read_picture(paths[0])
     assert patch.dtype == np.uint16 and patch[10, 12, 3] == 65535 and not patch[MASK == 0].any()
 
 

@@ -108,6 +108,32 @@ def test_law_3_a_damaged_stream_never_yields_a_wrong_frame(data: st.DataObject) 
     assert arrived == [digest(frame) for frame in frames][: len(arrived)]
 
 
+@pytest.mark.parametrize("order", [[0, 2, 3], [0, 1, 1, 2], [1, 0, 2], [0, 2, 1, 3], [1, 2, 3]])
+def test_whole_frames_that_are_lost_doubled_or_swapped_are_noticed(order: list[int]) -> None:
+    """Even where each frame is whole in itself, so that only the chunks' numbers tell."""
+    sent = list(pack(clip(4), Codec.RAW))
+    arrived = unpack((sent[number] for number in order), LIMITS)
+    with pytest.raises(Corrupt, match="was due"):
+        for (name, _), frame in zip(arrived, clip(4), strict=False):
+            assert name == digest(frame)
+
+
+def test_a_frame_that_never_ends_is_cut_off() -> None:
+    (first,) = pack(clip(1))
+    taken = 0
+
+    def endless() -> Iterator[Chunk]:
+        nonlocal taken
+        yield dataclasses.replace(first, payload=first.payload[:-5])
+        for number in range(1, 1000):
+            taken = number
+            yield Chunk(number=number, payload=b"more")
+
+    with pytest.raises(Corrupt, match="more bytes"):
+        list(unpack(endless(), LIMITS))
+    assert taken == 2
+
+
 def test_a_stream_cut_between_frames_is_shorter_and_one_cut_within_is_corrupt(small_chunks: None) -> None:
     sent = list(pack(clip(3)))
     starts = [chunk.number for chunk in sent if chunk.header]

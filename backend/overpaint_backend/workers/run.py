@@ -99,9 +99,7 @@ class Reader:
         key = guide.key_at(frame)
         if key is None:
             return None
-        return (
-            rasterise(guide, frame, self.spec.clip.size) if key.pixels is None else self.spool.get(key.pixels)
-        )
+        return rasterise(guide, frame, self.spec.clip.size) if key.pixels is None else self.spool.get(key.pixels)
 
     def weight(self, frame: int) -> np.ndarray:
         """How much of the painted picture shows, "h w" float32 in [0, 1]: the mask, grown and feathered."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterable
@@ -96,11 +97,8 @@ def test_law_4_a_killed_server_takes_its_jobs_up_again(tmp_path: Path) -> None:
 
 def test_a_stopped_server_is_said_in_words_and_a_second_one_is_refused(tmp_path: Path) -> None:
     with serving(tmp_path / "jobs") as server:
-        again = subprocess.run(
-            [*server.process.args, "--listen", "127.0.0.1:0"],
-            capture_output=True,
-            text=True,  # type: ignore[misc]
-        )
+        words = [sys.executable, "-m", "overpaint_backend.cli", "serve", "--listen", "127.0.0.1:0"]
+        again = subprocess.run([*words, "--folder", str(tmp_path / "jobs")], capture_output=True, text=True)
         assert again.returncode != 0 and "another server works in" in again.stderr
         client = Client(server.address)
         assert client.server().devices

@@ -17,7 +17,12 @@ from overpaint_addon.host import versions
 from overpaint_addon.host.timeline import BlenderTimeline
 
 
-def exact(media: str, source: str, frames: str) -> dict[str, Any]:
+def exact(media: str, source: str, frames: str, light: str = "") -> dict[str, Any] | None:
+    if light:
+        if not versions.FIVE:
+            return None
+        bpy.ops.wm.set_working_color_space(working_space=light, convert_colors=False)
+        assert bpy.data.colorspace.working_space == light
     _, editor = stage.sequencer()
     stage.add(editor.strips, Path(media) / source, start=-3)
     selection, got = stage.captured()
