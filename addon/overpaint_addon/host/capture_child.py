@@ -124,8 +124,7 @@ def plain_output(scene: Any, depth: int) -> None:
     render, view, output = scene.render, scene.view_settings, scene.render.image_settings
     render.use_sequencer, render.use_compositing = True, False
     render.use_border = render.use_crop_to_border = render.use_multiview = render.use_stamp = False
-    render.use_file_extension = render.use_placeholder = False
-    render.use_overwrite = True
+    render.use_file_extension = False
     render.dither_intensity = 0.0
     scene.display_settings.display_device = "sRGB"
     scene.sequencer_colorspace_settings.name = "sRGB"

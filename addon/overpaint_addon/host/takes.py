@@ -36,7 +36,6 @@ def insert_take(selection: Selection, frames: Sequence[Path], request: str, name
     source = stack.find(scene, selection.strip)
     start = _start_now(selection, source)
     channel = free_channel(scene, source, start, start + len(frames))
-    active = scene.sequence_editor.active_strip
     take = stack.owner(scene, source).strips.new_image(name, _blender_path(frames[0]), channel, start)
     for frame in frames[1:]:
         take.elements.append(frame.name)
@@ -44,7 +43,6 @@ def insert_take(selection: Selection, frames: Sequence[Path], request: str, name
     _fit(take, scene.render.resolution_percentage)
     take[REQUEST] = request
     take.select = False
-    scene.sequence_editor.active_strip = active
     _push_undo(name)
     return PlacedStrip(
         scene=scene.name,

@@ -20,6 +20,11 @@ class OVERPAINT_OT_paint(bpy.types.Operator):
     bl_label = "Paint"
     bl_options = {"REGISTER"}
 
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        cls.poll_message_set("A take is being painted: wait for it, or cancel it")
+        return session.current().doing() is None
+
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """By a person: Blender stays free, the panel shows how far it is."""
         return self._begin(context, wait=False)

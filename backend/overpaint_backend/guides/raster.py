@@ -140,7 +140,7 @@ def _cut(edges: Float64[np.ndarray, "n 4"], axis: int, lines: np.ndarray) -> Flo
     order = np.where(backwards, count - 1 - index, index)
     start = np.repeat(first, crossings + 1)
     length = pieces[:, axis + 2] - pieces[:, axis]
-    length = np.where(length == 0, 1, length)
+    length = np.where(np.abs(length) < 1e-9, 1, length)
 
     def at(which: np.ndarray) -> np.ndarray:
         line = lines[np.clip(start + which, 0, len(lines) - 1)]
@@ -175,6 +175,8 @@ def _short(
     edges: Float64[np.ndarray, "n 4"], longest: float, h: int, w: int, reach: float
 ) -> Iterable[Float64[np.ndarray, "m 4"]]:
     """`edges` cut into pieces of at most `longest` pixels, in sheaves of a bounded size, without those off the picture."""
+    # Strokes may run far off the picture, and pieces cost memory.
+    edges = _cut(_cut(edges, 0, np.array([-reach, w + reach])), 1, np.array([-reach, h + reach]))
     near = (
         (np.minimum(edges[:, 0], edges[:, 2]) < w + reach) & (np.maximum(edges[:, 0], edges[:, 2]) > -reach)
         & (np.minimum(edges[:, 1], edges[:, 3]) < h + reach) & (np.maximum(edges[:, 1], edges[:, 3]) > -reach)

@@ -83,6 +83,7 @@ def _report(
         "threads": THREADS,
         "seconds": {name: round(taken, 4) for name, taken in seconds.items()},
         "wire_bytes": sent,
+        "baseline": "png: OpenCV's default PNG, all frames in one multipart POST, one thread on each side",
         "speed_ratio": round(seconds["png"] / seconds["ours"], 2),
         "speed_ratio_to_streamed": round(seconds["png_streamed"] / seconds["ours"], 2),
         "speed_ratio_to_threads": round(seconds["png_threads"] / seconds["ours"], 2),

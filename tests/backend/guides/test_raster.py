@@ -121,6 +121,12 @@ def test_long_strokes_with_many_points_equal_their_parts():
     assert np.array_equal(whole, parts)
 
 
+def test_strokes_that_run_very_far_cost_no_more():
+    far = draw(line((-1e9, 20.5), (1e9, 20.5), width=3), kind=Input.SKETCH)
+    assert np.array_equal(far, draw(line((-200, 20.5), (300, 20.5), width=3), kind=Input.SKETCH))
+    assert area(draw(box(-1e9, -1e9, 1e9, 10))) == 960
+
+
 def test_dots_nothing_and_strokes_that_are_too_short():
     assert area(draw(line((30, 30), width=8), kind=Input.SKETCH)) == pytest.approx(np.pi * 16, rel=0.05)
     assert not draw().any()

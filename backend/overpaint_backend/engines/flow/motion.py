@@ -125,12 +125,13 @@ def flow(start: UInt8[np.ndarray, "h w"], end: UInt8[np.ndarray, "h w"]) -> Fiel
 
 def _measure() -> cv2.DISOpticalFlow:
     """DIS as OpenCV presets it for quality, but down to full size: its preset stops at half, and leans towards no motion
-    by a tenth of a pixel a frame, which adds up. Fewer rounds on every size give most of the time back.
+    by a tenth of a pixel a frame, which adds up. Fewer patches and rounds on every size give half of the time back.
     """
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis.setFinestScale(0)
-    dis.setGradientDescentIterations(16)
-    dis.setVariationalRefinementIterations(2)
+    dis.setPatchStride(4)
+    dis.setGradientDescentIterations(12)
+    dis.setVariationalRefinementIterations(1)
     return dis
 
 
