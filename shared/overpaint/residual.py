@@ -17,6 +17,7 @@ import numpy.typing as npt
 Pixels = np.ndarray[Any, np.dtype[Any]]
 
 _BLOCK_BYTES = 2**20
+_ORDER = {1: (0,), 3: (1, 0, 2), 4: (1, 0, 2, 3)}  # the planes' channels: green comes first
 _BIAS = {1: np.uint8(0x08), 2: np.uint16(0x0880)}
 
 
@@ -186,34 +187,28 @@ def _narrow(words: Pixels, low_bytes: Pixels) -> None:
 
 
 def _to_planes(samples: Pixels, planes: Pixels) -> None:
-    """Samples "n c" -> biased planes: green, red - green, blue - green, alpha."""
+    """Samples "n c" -> biased planes: green, red - green, blue - green, alpha.
+
+    Strided copies first and arithmetic on whole planes after: the other way round the arithmetic is strided, and slower.
+    """
     count, channels = samples.shape
-    if channels == 1:
-        planes[0, :count] = samples[:, 0]
-    else:
-        green, red, blue = planes[:3, :count]
-        green[:] = samples[:, 1]
-        np.subtract(samples[:, 0], green, out=red)
-        np.subtract(samples[:, 2], green, out=blue)
-        if channels == 4:
-            planes[3, :count] = samples[:, 3]
-    planes[:, :count] += _BIAS[planes.itemsize]
+    planes = planes[:, :count]
+    for plane, channel in enumerate(_ORDER[channels]):
+        planes[plane] = samples[:, channel]
+    if channels >= 3:
+        planes[1:3] -= planes[0]
+    planes += _BIAS[planes.itemsize]
 
 
 def _from_planes(planes: Pixels, samples: Pixels) -> None:
-    """Undo `_to_planes`."""
+    """Undo `_to_planes`; the planes are used up."""
     count, channels = samples.shape
     planes = planes[:, :count]
     planes -= _BIAS[planes.itemsize]
-    if channels == 1:
-        samples[:, 0] = planes[0]
-        return
-    green = planes[0]
-    np.add(planes[1], green, out=samples[:, 0])
-    samples[:, 1] = green
-    np.add(planes[2], green, out=samples[:, 2])
-    if channels == 4:
-        samples[:, 3] = planes[3]
+    if channels >= 3:
+        planes[1:3] += planes[0]
+    for plane, channel in enumerate(_ORDER[channels]):
+        samples[:, channel] = planes[plane]
 
 
 def _sum_down(lines: Pixels, group: int = 8) -> None:

@@ -20,7 +20,10 @@ def files(strip: Any) -> list[Path]:
 
 
 def check_files(strip: Any) -> None:
-    """Raises Invalid for the first file that is missing: Blender would show it black or pink and say nothing."""
+    """Raises Invalid for the first file that is missing.
+
+    Blender shows it black or pink and says nothing, and where the .blend was loaded without it, rendering it crashes.
+    """
     for file in files(strip):
         _check_file(strip, file)
 

@@ -177,11 +177,8 @@ def _short(
     """`edges` cut into pieces of at most `longest` pixels, in sheaves of a bounded size, without those off the picture."""
     # Strokes may run far off the picture, and pieces cost memory.
     edges = _cut(_cut(edges, 0, np.array([-reach, w + reach])), 1, np.array([-reach, h + reach]))
-    near = (
-        (np.minimum(edges[:, 0], edges[:, 2]) < w + reach) & (np.maximum(edges[:, 0], edges[:, 2]) > -reach)
-        & (np.minimum(edges[:, 1], edges[:, 3]) < h + reach) & (np.maximum(edges[:, 1], edges[:, 3]) > -reach)
-    )  # fmt: skip
-    edges = edges[near]
+    middle = (edges[:, :2] + edges[:, 2:]) / 2
+    edges = edges[((middle > -reach) & (middle < (w + reach, h + reach))).all(axis=1)]
     count = np.maximum(np.ceil(np.hypot(*(edges[:, 2:] - edges[:, :2]).T) / longest), 1).astype(int)
     pieces = np.repeat(edges, count, axis=0)
     index = (np.arange(len(pieces)) - np.repeat(np.cumsum(count) - count, count))[:, None]

@@ -80,7 +80,7 @@ def instance_motion(
         plane = planar(there, known)
         # On a smooth surface light and folds wander and noise flickers, so bare spots take the motion of marked ones.
         rest = spread(there - plane, known * texture(grey(frames[frame])))
-        return plane + cv2.GaussianBlur(rest, (0, 0), min(inside.shape) * STIFF)
+        return plane + _softened(rest, min(inside.shape) * STIFF)
 
     return _all_pairs(len(frames), prepared, settled, done)
 
@@ -143,6 +143,15 @@ def trust(there: Field, home: Field, slip: float = AGREE) -> Weight:
     """1 where going there and back ends where it began, falling to 0 over `slip` pixels as it does not."""
     miss = there + warp(home, there)
     return np.exp(-(np.square(miss[..., 0]) + np.square(miss[..., 1])) / slip**2)
+
+
+def _softened(field: Field, width: float) -> Field:
+    """A Gaussian blur with a standard deviation of `width` pixels, on a smaller picture where that cannot be told apart."""
+    h, w = field.shape[:2]
+    by = max(1.0, width / 4)
+    size = (max(round(w / by), 1), max(round(h / by), 1))
+    small = cv2.GaussianBlur(cv2.resize(field, size, interpolation=cv2.INTER_AREA), (0, 0), max(width / by, 0.1))
+    return cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC)
 
 
 def texture(picture: Float32[np.ndarray, "h w"]) -> Weight:
