@@ -49,6 +49,7 @@ lint: .venv/ready
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/buf lint proto
+	$(BIN)/buf breaking proto --against proto/released.binpb
 	$(BIN)/buf format --diff --exit-code proto
 
 format: .venv/ready

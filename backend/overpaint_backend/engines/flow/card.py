@@ -49,5 +49,5 @@ card = EngineCard(
             description="The colour that the sketch's lines are drawn in",
         ),
     ),
-    memory_bytes_per_pixel=64,
+    memory_bytes_per_pixel=56,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,7 +18,10 @@ SMOOTH = 1 / 40  # of the picture's shorter side: changes wider than this count 
 GRAIN = 0.02**2  # variance (of 1) that is noise rather than texture of the source
 SLIP = 1.0  # pixels: how far a step there and back may miss and the paint still holds; at twice that it is gone
 
+AROUND = 24  # pixels around the mask that are looked at: flow is unsure at the edge of a picture
+
 Picture = Float32[np.ndarray, "h w 3"]
+Colour = Float32[np.ndarray, " 3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,36 +41,67 @@ class Anchor:
 
 def repaint(cut: WindowInput, ink: str, progress: Progress) -> Float32[np.ndarray, "t h w 3"]:
     """The window with the look of its keyframes and sketched frames carried to all others, met exactly on their own."""
-    count = len(cut.frames)
     pictures = cut.frames.copy()
-    anchors = list(_anchors(cut))
-    if not anchors or not (cut.mask > 0).any():
-        return pictures
-    colour = np.array(INKS[ink], np.float32)
+    for frame, picture in cut.keyframes.items():
+        pictures[frame] = picture
+    given = cut.given.get(Input.SKETCH, np.zeros(len(pictures), bool))
+    anchors = sorted({*cut.keyframes, *(int(frame) for frame in np.flatnonzero(given))})
+    if anchors and (cut.mask > 0).any():
+        rows, columns = _box(cut.mask)
+        near = _cropped(cut, rows, columns)
+        _carry_all(near, anchors, np.array(INKS[ink], np.float32), pictures[:, rows, columns], progress)
+    return np.clip(pictures, 0, 1)
+
+
+def _box(mask: Float32[np.ndarray, "t h w"]) -> tuple[slice, slice]:
+    """Where the mask is on any frame, and a little around it."""
+    rows, columns = np.flatnonzero(mask.any(axis=(0, 2))), np.flatnonzero(mask.any(axis=(0, 1)))
+    return (
+        slice(max(rows[0] - AROUND, 0), rows[-1] + AROUND + 1),
+        slice(max(columns[0] - AROUND, 0), columns[-1] + AROUND + 1),
+    )
+
+
+def _cropped(cut: WindowInput, rows: slice, columns: slice) -> WindowInput:
+    return replace(
+        cut,
+        frames=cut.frames[:, rows, columns],
+        mask=cut.mask[:, rows, columns],
+        guides={kind: guide[:, rows, columns] for kind, guide in cut.guides.items()},
+        keyframes={frame: picture[rows, columns] for frame, picture in cut.keyframes.items()},
+    )
+
+
+def _carry_all(
+    cut: WindowInput, anchors: list[int], colour: Colour, pictures: Float32[np.ndarray, "t h w 3"], progress: Progress
+) -> None:
+    """Paint `pictures` in place: every frame that is no anchor lies after one, before one, or between two."""
+    count = len(cut.frames)
     motion = instance_motion(cut.frames, cut.mask, lambda done: progress("following the instance", done, 2 * count))
-    for anchor in anchors:
-        source = cut.frames[anchor.frame]
-        pictures[anchor.frame] = cut.keyframes.get(anchor.frame, _inked(source, anchor.ink, colour))
-    made = count + len(anchors)
-    for before, after in zip([None, *anchors], [*anchors, None], strict=True):
+    made = count
+    for first, last in zip([-1, *anchors], [*anchors, count], strict=True):
+        before = _anchor(cut, first) if first >= 0 else None
+        after = _anchor(cut, last) if last < count else None
         for frame, picture in _between(cut, motion, before, after, colour):
             pictures[frame] = picture
             made += 1
             progress("carrying the look", made, 2 * count)
-    return np.clip(pictures, 0, 1)
+        if after is not None:
+            if last not in cut.keyframes:
+                pictures[last] = _inked(cut.frames[last], after.ink, colour)
+            made += 1
+    progress("carrying the look", 2 * count, 2 * count)
 
 
-def _anchors(cut: WindowInput) -> Iterator[Anchor]:
-    """The frames whose look is given, in order. A keyframe is the finished picture, so its frame's sketch adds nothing."""
-    sketch = cut.guides.get(Input.SKETCH)
-    given = cut.given.get(Input.SKETCH, np.zeros(len(cut.frames), bool))
-    for frame, source in enumerate(cut.frames):
-        inside = cut.mask[frame]
-        nothing = np.zeros_like(source)
-        if frame in cut.keyframes:
-            yield _taken_apart(frame, source, cut.keyframes[frame], inside)
-        elif sketch is not None and given[frame]:
-            yield Anchor(frame=frame, gain=nothing, tint=nothing, drawing=nothing, ink=sketch[frame] * inside)
+def _anchor(cut: WindowInput, frame: int) -> Anchor:
+    """A frame whose look is given. A keyframe is the finished picture, so a sketch on the same frame adds nothing."""
+    source, inside = cut.frames[frame], cut.mask[frame]
+    if frame in cut.keyframes:
+        return _taken_apart(frame, source, cut.keyframes[frame], inside)
+    nothing = np.zeros_like(source)
+    return Anchor(
+        frame=frame, gain=nothing, tint=nothing, drawing=nothing, ink=cut.guides[Input.SKETCH][frame] * inside
+    )
 
 
 def _taken_apart(frame: int, source: Picture, painted: Picture, inside: Weight) -> Anchor:
@@ -90,7 +124,7 @@ def _taken_apart(frame: int, source: Picture, painted: Picture, inside: Weight) 
 
 
 def _between(
-    cut: WindowInput, motion: Motion, before: Anchor | None, after: Anchor | None, colour: np.ndarray
+    cut: WindowInput, motion: Motion, before: Anchor | None, after: Anchor | None, colour: Colour
 ) -> Iterator[tuple[int, Picture]]:
     """Every frame after one anchor and before another, or up to the window's end, with the anchors' look."""
     first = -1 if before is None else before.frame
@@ -134,7 +168,7 @@ def _unbroken(step: Field, there: Field) -> Weight:
     return np.clip(2 - np.hypot(miss[..., 0], miss[..., 1]) / SLIP, 0, 1)
 
 
-def _look(origin: Anchor, source: Picture, home: Field, held: Weight, colour: np.ndarray) -> Picture:
+def _look(origin: Anchor, source: Picture, home: Field, held: Weight, colour: Colour) -> Picture:
     """The source of a frame with the anchor's look put on: where the look does not hold, tint comes from beside it."""
     if not (origin.gain.any() or origin.tint.any() or origin.drawing.any()):
         painted = source
@@ -145,5 +179,5 @@ def _look(origin: Anchor, source: Picture, home: Field, held: Weight, colour: np
     return _inked(painted, np.clip(warp(origin.ink, home, cv2.INTER_CUBIC), 0, 1) * held, colour)
 
 
-def _inked(picture: Picture, ink: Weight, colour: np.ndarray) -> Picture:
+def _inked(picture: Picture, ink: Weight, colour: Colour) -> Picture:
     return picture * (1 - ink[..., None]) + colour * ink[..., None]
