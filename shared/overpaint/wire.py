@@ -94,7 +94,10 @@ state_to_wire, state_from_wire = _STATES.to_wire, _STATES.from_wire
 def digest_to_wire(digest: str, field: str = "digest") -> bytes:
     """64 hex digits -> 32 bytes."""
     with _naming(field, "Name pixels by the SHA-256 that codec.digest gives"):
-        return _whole_digest(bytes.fromhex(digest))
+        wired = _whole_digest(bytes.fromhex(digest))
+        if wired.hex() != digest:
+            raise ValueError("its letters are small and nothing stands between them")
+        return wired
 
 
 def digest_from_wire(digest: bytes, field: str = "digest") -> str:

@@ -263,6 +263,8 @@ BIG = 2**64
         ("event", lambda: wire.event_to_wire(JobEvent(number=-1, kind=EventKind.LOST, at=0))),
         ("digest", lambda: wire.digest_to_wire(ONE[:-2])),
         ("digest", lambda: wire.digest_to_wire("")),
+        ("digest", lambda: wire.digest_to_wire("AB" * 32)),
+        ("digest", lambda: wire.digest_to_wire(" ".join(["ab"] * 32))),
         ("digest", lambda: wire.digest_from_wire(b"")),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from itertools import groupby
 
 import cv2
@@ -60,7 +60,7 @@ def _blend_layer(below: Coverage, strokes: tuple[Stroke, ...]) -> Coverage:
     for stroke in strokes:
         # Replace weighs the whole picture with its opacity below, so the area itself must be solid.
         opacity = 1.0 if stroke.blend is Blend.REPLACE else stroke.opacity
-        np.maximum(covered, np.float32(opacity) * _coverage(stroke, below.shape), out=covered)
+        _cover(covered, stroke, opacity)
     layer = 1 - covered if first.invert else covered
     match first.blend:
         case Blend.ADD:
@@ -80,12 +80,20 @@ def _blend_layer(below: Coverage, strokes: tuple[Stroke, ...]) -> Coverage:
     return np.clip(value, 0, 1).astype(np.float32)
 
 
-def _coverage(stroke: Stroke, shape: tuple[int, ...]) -> Coverage:
-    """How much of every pixel the stroke covers, in [0, 1]."""
+def _cover(covered: Coverage, stroke: Stroke, opacity: float) -> None:
+    """Unite `covered`, in place, with how much of every pixel the stroke covers."""
     if not stroke.knots:
-        return np.zeros(shape, np.float32)
+        return
     points = _flatten(stroke.knots, stroke.closed)
-    return _area(points, shape) if stroke.closed else _line(points, stroke.width, shape)
+    reach = 1 if stroke.closed else max(stroke.width, 0) / 2 + 2
+    size = np.array(covered.shape[::-1])
+    left, top = np.clip(np.floor(points.min(axis=0) - reach), 0, size).astype(int)
+    right, bottom = np.clip(np.ceil(points.max(axis=0) + reach), 0, size).astype(int)
+    part = covered[top:bottom, left:right]
+    if part.size:
+        points = points - (left, top)
+        found = _area(points, part.shape) if stroke.closed else _line(points, stroke.width, part.shape)
+        np.maximum(part, np.float32(opacity) * found, out=part)
 
 
 def _flatten(knots: tuple[Knot, ...], closed: bool) -> Points:
@@ -153,19 +161,18 @@ def _cut(edges: Float64[np.ndarray, "n 4"], axis: int, lines: np.ndarray) -> Flo
 
 
 def _line(points: Points, width: float, shape: tuple[int, ...]) -> Coverage:
-    """Coverage of an open line with round ends: how much of a pixel-wide box across the line lies within its width."""
+    """Coverage of an open line with round ends and joins; exact beside a straight stretch."""
     h, w = shape
     value = np.zeros(shape, np.float32)
     ends = points if len(points) > 1 else np.repeat(points, 2, axis=0)
     half = max(width, 0.0) / 2
     for run in _short(np.concatenate([ends[:-1], ends[1:]], axis=1), max(8.0, width), h, w, half + 1):
-        reach = int(np.ceil(half + 1 + np.abs(run[:, 2:] - run[:, :2]).max() / 2)) + 1
-        middle = np.floor((run[:, :2] + run[:, 2:]) / 2).astype(int)
+        reach = int(np.ceil(half + 1 + np.abs(run[:, 2:4] - run[:, :2]).max() / 2)) + 1
+        middle = np.floor((run[:, :2] + run[:, 2:4]) / 2).astype(int)
         around = np.arange(-reach, reach + 1)
         column = middle[:, 0, None, None] + around[None, None, :] + 0 * around[None, :, None]
         row = middle[:, 1, None, None] + around[None, :, None] + 0 * around[None, None, :]
-        away = _segment_distance(column + 0.5, row + 0.5, run)
-        inside = np.minimum(away + 0.5, half) - np.maximum(away - 0.5, -half)
+        inside = _beside(column + 0.5, row + 0.5, run[:, 4:], half)
         seen = (inside > 0) & (column >= 0) & (column < w) & (row >= 0) & (row < h)
         np.maximum.at(value, (row[seen], column[seen]), inside[seen].astype(np.float32))
     return value
@@ -173,29 +180,48 @@ def _line(points: Points, width: float, shape: tuple[int, ...]) -> Coverage:
 
 def _short(
     edges: Float64[np.ndarray, "n 4"], longest: float, h: int, w: int, reach: float
-) -> Iterable[Float64[np.ndarray, "m 4"]]:
-    """`edges` cut into pieces of at most `longest` pixels, in sheaves of a bounded size, without those off the picture."""
+) -> Iterator[Float64[np.ndarray, "m 8"]]:
+    """`edges` cut into pieces of at most `longest` pixels, each with the edge it is of, without those off the picture.
+
+    The pieces come in sheaves of a bounded size: a piece stands for all the pixels around it.
+    """
     # Strokes may run far off the picture, and pieces cost memory.
     edges = _cut(_cut(edges, 0, np.array([-reach, w + reach])), 1, np.array([-reach, h + reach]))
     middle = (edges[:, :2] + edges[:, 2:]) / 2
     edges = edges[((middle > -reach) & (middle < (w + reach, h + reach))).all(axis=1)]
     count = np.maximum(np.ceil(np.hypot(*(edges[:, 2:] - edges[:, :2]).T) / longest), 1).astype(int)
-    pieces = np.repeat(edges, count, axis=0)
-    index = (np.arange(len(pieces)) - np.repeat(np.cumsum(count) - count, count))[:, None]
+    whole = np.repeat(edges, count, axis=0)
+    index = (np.arange(len(whole)) - np.repeat(np.cumsum(count) - count, count))[:, None]
     total = np.repeat(count, count)[:, None]
-    run = pieces[:, 2:] - pieces[:, :2]
-    short = np.concatenate([pieces[:, :2] + run * index / total, pieces[:, :2] + run * (index + 1) / total], axis=1)
+    start, run = whole[:, :2], whole[:, 2:] - whole[:, :2]
+    pieces = np.concatenate([start + run * index / total, start + run * (index + 1) / total, whole], axis=1)
     sheaf = max(1, int(4_000_000 / (2 * reach + longest + 3) ** 2))
-    for at in range(0, len(short), sheaf):
-        yield short[at : at + sheaf]
+    for at in range(0, len(pieces), sheaf):
+        yield pieces[at : at + sheaf]
 
 
-def _segment_distance(x: np.ndarray, y: np.ndarray, run: Float64[np.ndarray, "n 4"]) -> np.ndarray:
-    """Distance from the points (x, y), "n r c" each, to the n segments."""
-    x0, y0, x1, y1 = (run[:, i, None, None] for i in range(4))
-    square = np.maximum((x1 - x0) ** 2 + (y1 - y0) ** 2, 1e-12)
-    along = np.clip(((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / square, 0, 1)
-    return np.hypot(x - x0 - along * (x1 - x0), y - y0 - along * (y1 - y0))
+def _beside(x: np.ndarray, y: np.ndarray, edges: Float64[np.ndarray, "n 4"], half: float) -> np.ndarray:
+    """How much of the pixels with middles (x, y), "n r c", lies within `half` of the n edges."""
+    x0, y0, x1, y1 = (edges[:, i, None, None] for i in range(4))
+    length = np.hypot(x1 - x0, y1 - y0)
+    dot = length < 1e-9
+    right, down = np.where(dot, 1, x1 - x0) / np.where(dot, 1, length), (y1 - y0) / np.where(dot, 1, length)
+    along = (x - x0) * right + (y - y0) * down
+    past = along - np.clip(along, 0, length)
+    away = np.hypot((x - x0) * down - (y - y0) * right, past)
+    flank = _nearer(half - away, right, down) - _nearer(-half - away, right, down)
+    # Round an end a pixel counts as if it were turned towards it.
+    corner = np.minimum(away + 0.5, half) - np.maximum(away - 0.5, -half)
+    return np.where(past == 0, flank, corner)
+
+
+def _nearer(line: np.ndarray, right: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """How much of a pixel lies on the near side of a straight edge along (right, down), `line` from the pixel's middle."""
+    long = np.maximum(np.abs(right), np.abs(down))
+    short = np.maximum(np.minimum(np.abs(right), np.abs(down)), 1e-3)
+    most, least = (long + short) / 2, (long - short) / 2
+    a, b, c, d = (np.square(np.maximum(line + shift, 0)) / 2 for shift in (most, least, -least, -most))
+    return (a - b - c + d) / np.maximum(long * short, 1e-9)
 
 
 def _around(mask: UInt8[np.ndarray, "h w"], pixels: float) -> tuple[slice, slice]:

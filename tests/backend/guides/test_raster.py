@@ -102,7 +102,7 @@ def test_a_line_has_its_width(angle, width, shift):
     middle = np.array([48 + shift, 32 - shift])
     pixels = draw(line(tuple(middle - away), tuple(middle + away), width=width), kind=Input.SKETCH)
     ends = np.pi * width * width / 4
-    assert area(pixels) == pytest.approx(40 * width + ends, rel=0.15, abs=1.0)
+    assert area(pixels) == pytest.approx(40 * width + ends, rel=0.03, abs=0.6)
     assert pixels.max() >= min(width, 1) * 255 * 0.45
 
 

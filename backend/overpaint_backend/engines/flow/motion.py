@@ -19,7 +19,7 @@ FLOW_PIXELS = 500_000  # above this, flow is measured on a smaller picture: it i
 AGREE = 1.0  # pixels: how far a vector there and the vector back may disagree and still be believed
 PATCH = 8  # pixels: DIS compares patches of this size, so nearer than this to a hole it has seen the hole
 NOISE = 3 / 255  # slope (of 1 a pixel) below which a texture is no better than noise
-STIFF = 1 / 40  # of the picture's shorter side: an instance bends no more finely than this
+STIFF = 1 / 20  # of the picture's shorter side: an instance bends no more finely than this
 UNIT = 64  # stored motion counts in 1/64 pixel: half the memory of floats, and reaches 512 pixels a frame
 
 
