@@ -96,7 +96,7 @@ def paint(args: argparse.Namespace) -> int:
             _follow(args, lambda: desk.watch(spec.id, 0), lambda: desk.cancel(spec.id))
         finally:
             worker.join()
-        write_take(args.out, spec, map(spool.get, spec.clip.frames), desk.take(spec.id, 0))
+        write_take(args.out, spec, map(spool.get, spec.clip.frames), desk.take(spec.id, 0)[1])
     _done(args, spec)
     return 0
 
@@ -116,7 +116,7 @@ def submit(args: argparse.Namespace) -> int:
         _say(args, notes)
         _, missing = client.open_job(spec)
         if missing:
-            client.upload(spec.id, map(spool.get, missing))
+            client.upload(spec.id, map(spool.get, missing), missing)
         client.seal_job(spec.id)
         _follow(args, lambda: client.watch(spec.id), lambda: client.cancel(spec.id))
         write_take(args.out, spec, map(spool.get, spec.clip.frames), client.fetch(spec.id))

@@ -152,14 +152,14 @@ class Desk:
                 )
             time.sleep(LOOK)
 
-    def take(self, job: str, start: int) -> Iterator[np.ndarray]:
-        """The take's frames from `start` on, as patches "h w 4" over the source."""
+    def take(self, job: str, start: int) -> tuple[tuple[str, ...], Iterator[np.ndarray]]:
+        """The take's frames from `start` on: their digests, and the patches "h w 4" over the source."""
         digests = self._store.take(job)
         if not 0 <= start <= len(digests):
             raise Invalid(
                 field="from_frame", message=f"the take has frames 0 to {len(digests) - 1}", remedy="Ask for one of them"
             )
-        return (self._spool.get(digest) for digest in digests[start:])
+        return digests[start:], map(self._spool.get, digests[start:])
 
     def cancel(self, job: str) -> JobState:
         """Cancel the job: at once where it waits, at its next step where it runs."""

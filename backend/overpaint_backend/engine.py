@@ -64,7 +64,7 @@ class Progress(Protocol):
 
 
 class Engine(Protocol):
-    """A model behind our interface. Its package offers `card` and `build(device, options) -> Engine`."""
+    """A model behind our interface. Its package offers `card` and `build(device) -> Engine`."""
 
     card: EngineCard
 

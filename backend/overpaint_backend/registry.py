@@ -45,7 +45,7 @@ def cards() -> tuple[EngineCard, ...]:
 
 def build(name: str, device: str) -> Engine:
     """The engine itself, ready on `device` ("cpu", "cuda:0", ...). May take long and much memory. Raises Missing."""
-    return _package(name).build(device, {})
+    return _package(name).build(device)
 
 
 def _package(name: str) -> ModuleType:

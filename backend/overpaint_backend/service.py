@@ -121,7 +121,8 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
     @_streams
     def FetchFrames(self, request: service_pb2.FetchFramesRequest, context: grpc.ServicerContext) -> Iterator[Any]:
         how = request.codec or frames_pb2.CODEC_DELTA_ZSTD
-        for chunk in chunks.pack(self._desk.take(request.job_id, request.from_frame), codec.Codec(how)):
+        names, patches = self._desk.take(request.job_id, request.from_frame)
+        for chunk in chunks.pack(patches, codec.Codec(how), names):
             answer = service_pb2.FetchFramesResponse()
             wire.chunk_to_wire(chunk, answer.chunk)
             yield answer

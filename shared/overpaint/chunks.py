@@ -33,17 +33,22 @@ class Chunk:
     payload: bytes
 
 
-def pack(frames: Iterable[Pixels], codec: Codec = Codec.DELTA_ZSTD) -> Generator[Chunk]:
+def pack(
+    frames: Iterable[Pixels], codec: Codec = Codec.DELTA_ZSTD, names: Iterable[str] | None = None
+) -> Generator[Chunk]:
     """Frames -> chunks, in order. A frame may be read until the stream ends: do not write into it.
 
+    `names` are the frames' digests where they are known already, so that nothing is hashed twice.
     Close the generator to stop early; no thread outlives it.
     """
-    return split(_encoded(frames, codec))
+    return split(_encoded(frames, codec, names))
 
 
-def _encoded(frames: Iterable[Pixels], codec: Codec) -> Iterator[EncodedFrame]:
+def _encoded(frames: Iterable[Pixels], codec: Codec, names: Iterable[str] | None) -> Iterator[EncodedFrame]:
     encoder = Encoder(codec)
-    return in_order(encoder.begin(frame) for frame in frames)
+    if names is None:
+        return in_order(encoder.begin(frame) for frame in frames)
+    return in_order(encoder.begin(frame, name) for frame, name in zip(frames, names, strict=True))
 
 
 def in_order(works: Iterable[Callable[[], T]]) -> Iterator[T]:

@@ -142,8 +142,11 @@ def encode(
     codec: Codec = Codec.DELTA_ZSTD,
     prediction: Prediction = Prediction.UP,
     previous: Pixels | None = None,
+    name: str | None = None,
 ) -> EncodedFrame:
     """One frame -> bytes; any thread may call it. `previous` is the frame before it, of the same shape, for TEMPORAL.
+
+    `name` is the frame's digest where it is known already; it is not hashed again, and whoever decodes it proves it.
 
     RAW leaves the pixels as they are. Any other codec compresses: with BITS_ZSTD the frames that it can hold, the others
     with DELTA_ZSTD. Raises Invalid where the frame is none.
@@ -159,7 +162,7 @@ def encode(
         payload = _pack(pixels, prediction, previous)
     height, width, channels = pixels.shape
     header = FrameHeader(
-        digest=_digest(pixels),
+        digest=name or _digest(pixels),
         width=width,
         height=height,
         channels=channels,
@@ -208,19 +211,22 @@ class Encoder:
     def encode(self, frame: Pixels) -> EncodedFrame:
         return self.begin(frame)()
 
-    def begin(self, frame: Pixels) -> Callable[[], EncodedFrame]:
-        """Take the stream's next frame; the result does its encoding, in any thread and in any order."""
+    def begin(self, frame: Pixels, name: str | None = None) -> Callable[[], EncodedFrame]:
+        """Take the stream's next frame; the result does its encoding, in any thread and in any order.
+
+        `name` is its digest, where it is known already.
+        """
         pixels, previous = _pixels(frame), self._previous
         self._previous = pixels
         if self._codec is Codec.RAW:
-            return partial(encode, pixels, codec=Codec.RAW)
+            return partial(encode, pixels, codec=Codec.RAW, name=name)
         if previous is None or previous.shape != pixels.shape or previous.dtype != pixels.dtype:
             self._decided = 0
-            return partial(encode, pixels, prediction=Prediction.UP)
+            return partial(encode, pixels, prediction=Prediction.UP, name=name)
         if self._decided % self._DECIDE_EVERY == 0:
             self._prediction = self._decide(pixels, previous)
         self._decided += 1
-        return partial(encode, pixels, prediction=self._prediction, previous=previous)
+        return partial(encode, pixels, prediction=self._prediction, previous=previous, name=name)
 
     def _decide(self, pixels: Pixels, previous: Pixels) -> Prediction:
         """The prediction that packs some bands of the frame best."""

@@ -15,7 +15,7 @@ from overpaint.client import Client
 from overpaint.clip import Clip, Rate, Size
 from overpaint.codec import digest
 from overpaint.edit import Edit, Guide, GuideKey, Input, Keyframe, OptionValue, Stroke, Task
-from overpaint.errors import Conflict, Invalid, Missing
+from overpaint.errors import Conflict, Corrupt, Invalid, Missing
 from overpaint.job import EventKind, JobSpec, JobState
 from overpaint_addon.link.courier import Courier
 
@@ -127,11 +127,19 @@ def test_an_upload_that_was_cut_goes_on_where_it_stopped(backend: Any) -> None:
 
 
 def test_pixels_that_no_job_names_are_refused(backend: Any) -> None:
-    frames = fresh()
-    spec = job(frames)
+    spec = job(fresh())
     backend.open_job(spec).result(30)
+    stranger = np.ones((24, 32, 3), np.uint8)
     with pytest.raises(Invalid, match="not named"):
-        backend.upload(spec.id, ["f" * 64], lambda _: np.ones((24, 32, 3), np.uint8)).result(30)
+        backend.upload(spec.id, [digest(stranger)], lambda _: stranger).result(30)
+
+
+def test_pixels_under_a_false_name_are_refused(backend: Any) -> None:
+    spec = job(fresh())
+    missing = backend.open_job(spec).result(30).missing
+    with pytest.raises((Invalid, Corrupt)):
+        backend.upload(spec.id, missing[:1], lambda _: np.ones((24, 32, 3), np.uint8)).result(30)
+    assert backend.open_job(spec).result(30).missing == missing
 
 
 def test_sealing_names_what_is_missing_and_may_be_repeated(backend: Any) -> None:

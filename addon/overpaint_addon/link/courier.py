@@ -63,7 +63,7 @@ class Courier:
         return self._pool.submit(open_job)
 
     def upload(self, job_id: str, missing: Sequence[str], read: Callable[[str], np.ndarray]) -> Future[int]:
-        return self._pool.submit(lambda: self._client.upload(job_id, map(read, missing)) if missing else 0)
+        return self._pool.submit(lambda: self._client.upload(job_id, map(read, missing), missing) if missing else 0)
 
     def seal_job(self, job_id: str) -> Future[JobState]:
         return self._pool.submit(self._client.seal_job, job_id)

@@ -32,7 +32,7 @@ class Spool:
         """Keep a frame ("h w c", uint8 or uint16) and return its digest; `digest` where it is proven already."""
         if digest is not None and self._path(digest).exists():
             return digest
-        encoded = codec.encode(frame)
+        encoded = codec.encode(frame, name=digest)
         path = self._path(encoded.header.digest)
         if not path.exists():
             chunk = Chunk(number=0, header=encoded.header, payload=encoded.payload)

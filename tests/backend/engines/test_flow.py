@@ -56,7 +56,7 @@ def quiet(stage: str, step: int, steps: int) -> None:
 
 
 def paint(cut: WindowInput, progress=quiet, **options) -> np.ndarray:
-    engine = build("cpu", {})
+    engine = build("cpu")
     out = engine.paint(cut, engine.encode(Edit(task=cut.task, options=options)), None, progress).frames
     assert out.dtype == np.float32
     assert out.shape == cut.frames.shape

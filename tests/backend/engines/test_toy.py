@@ -34,7 +34,7 @@ def quiet(stage: str, step: int, steps: int) -> None:
 
 
 def paint(cut: WindowInput, carry=None, progress=quiet, **edit):
-    engine = build("cpu", {})
+    engine = build("cpu")
     return engine.paint(cut, engine.encode(Edit(task=cut.task, **edit)), carry, progress)
 
 

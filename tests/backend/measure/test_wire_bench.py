@@ -15,7 +15,8 @@ def test_the_benchmark_runs_all_ways_on_one_clip() -> None:
     clip = generated_clip(12, 96, 128)
     figures = bench_wire(clip, repeats=2)
     assert (figures["clip"], figures["frames"], figures["size"], figures["depth"]) == ("given", 12, "128x96", 8)
-    assert set(figures["seconds"]) == set(figures["wire_bytes"]) == {"ours", "png", "png_streamed", "png_threads"}
+    assert set(figures["wire_bytes"]) == {"ours", "png", "png_streamed", "png_threads"}
+    assert set(figures["seconds"]) == {*figures["wire_bytes"], "naming"}
     assert all(seconds > 0 for seconds in figures["seconds"].values())
     assert figures["speed_ratio"] == pytest.approx(figures["seconds"]["png"] / figures["seconds"]["ours"], rel=0.02)
     pngs = sum(cv2.imencode(".png", frame)[1].size for frame in clip)

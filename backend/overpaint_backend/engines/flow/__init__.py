@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from overpaint.edit import OptionValue
-
 from overpaint_backend.engine import Engine
 from overpaint_backend.engines.flow.card import card
 
 __all__ = ["build", "card"]
 
 
-def build(device: str, options: Mapping[str, OptionValue]) -> Engine:
+def build(device: str) -> Engine:
     """The engine, ready to paint. It always runs on the CPU, whatever `device` is; the edit brings its own options."""
     from overpaint_backend.engines.flow.engine import FlowEngine
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from overpaint.edit import OptionValue
-
 from overpaint_backend.engine import Engine
 from overpaint_backend.engines.toy.card import card
 
 __all__ = ["build", "card"]
 
 
-def build(device: str, options: Mapping[str, OptionValue]) -> Engine:
+def build(device: str) -> Engine:
     """The engine, ready to paint. The toy runs anywhere, so `device` is not used; the edit brings its own options."""
     from overpaint_backend.engines.toy.engine import ToyEngine
 
