@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -55,6 +56,7 @@ def serve(args: argparse.Namespace) -> int:
     from overpaint_backend.settings import load_settings
 
     flags = {name: getattr(args, name) for name in ("listen", "folder", "token_file", "certificate", "key")}
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = load_settings(args.settings, flags)
     server = Server(settings)
     stop = threading.Event()
@@ -257,16 +259,9 @@ def _option(text: str, card: EngineCard) -> tuple[str, OptionValue]:
 def _client(args: argparse.Namespace):
     from overpaint.client import Client
 
-    token = os.environ.get("OVERPAINT_TOKEN", "")
-    if args.token_file is not None:
-        try:
-            token = args.token_file.read_text().strip()
-        except OSError as error:
-            raise Missing(
-                field="token_file",
-                message=f"{args.token_file} cannot be read ({error.strerror})",
-                remedy="Check the path",
-            ) from None
+    from overpaint_backend.settings import read_token
+
+    token = os.environ.get("OVERPAINT_TOKEN", "") if args.token_file is None else read_token(args.token_file)
     return Client(args.server, token=token, certificate=args.certificate)
 
 

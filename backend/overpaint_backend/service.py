@@ -22,6 +22,9 @@ ERROR_KEY = "overpaint-error-bin"
 
 def _refuse(context: grpc.ServicerContext, error: Exception) -> None:
     """End the call with the error's status and its words. Always raises."""
+    if not context.is_active():
+        log.info("a client went away in the middle of a call")
+        context.abort(grpc.StatusCode.CANCELLED, "the client went away")
     if not isinstance(error, OverpaintError):
         log.exception("a call failed", exc_info=error)
         error = Internal(

@@ -41,20 +41,20 @@ class Settings:
         return host in ("localhost", "::1") or host.startswith("127.")
 
     def token(self) -> str | None:
-        """The token that clients must show, or None. Raises Invalid where the file cannot be read or is empty."""
-        if self.token_file is None:
-            return None
-        try:
-            token = self.token_file.read_text().strip()
-        except OSError as error:
-            raise Invalid(
-                field="token_file",
-                message=f"{self.token_file} cannot be read ({error.strerror})",
-                remedy="Check the path",
-            ) from None
-        if not token:
-            raise Invalid(field="token_file", message=f"{self.token_file} is empty", remedy="Write the token into it")
-        return token
+        """The token that clients must show, or None."""
+        return None if self.token_file is None else read_token(self.token_file)
+
+
+def read_token(file: Path) -> str:
+    """The token in `file`. Raises Invalid where it cannot be read or is empty."""
+    try:
+        token = file.read_text().strip()
+    except OSError as error:
+        why = f"{file} cannot be read ({error.strerror})"
+        raise Invalid(field="token_file", message=why, remedy="Check the path") from None
+    if not token:
+        raise Invalid(field="token_file", message=f"{file} is empty", remedy="Write the token into it")
+    return token
 
 
 def load_settings(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:

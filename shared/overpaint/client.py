@@ -91,15 +91,26 @@ class Client:
         After a cut, open the job again: what arrived whole is no longer missing.
         """
 
-        def requests() -> Iterator[pb.UploadFramesRequest]:
-            for chunk in chunks.pack(frames, names=names):
-                request = pb.UploadFramesRequest(job_id=job)
-                wire.chunk_to_wire(chunk, request.chunk)
-                self.sent_bytes += request.ByteSize()
-                yield request
+        trouble: list[Exception] = []  # gRPC would hide it behind a status of its own
 
-        with self._in_words():
-            return self._stub.UploadFrames(requests(), metadata=self._metadata).bytes
+        def requests() -> Iterator[pb.UploadFramesRequest]:
+            try:
+                for chunk in chunks.pack(frames, names=names):
+                    request = pb.UploadFramesRequest(job_id=job)
+                    wire.chunk_to_wire(chunk, request.chunk)
+                    self.sent_bytes += request.ByteSize()
+                    yield request
+            except Exception as error:
+                trouble.append(error)
+                raise
+
+        try:
+            with self._in_words():
+                return self._stub.UploadFrames(requests(), metadata=self._metadata).bytes
+        except OverpaintError:
+            if trouble:
+                raise trouble[0] from None
+            raise
 
     def seal_job(self, job: str) -> JobState:
         return wire.state_from_wire(self._call(self._stub.SealJob, pb.SealJobRequest(job_id=job)).state)

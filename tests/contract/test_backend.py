@@ -118,7 +118,7 @@ def test_an_upload_that_was_cut_goes_on_where_it_stopped(backend: Any) -> None:
             raise OSError("the disk went away")
         return pixels[wanted]
 
-    with pytest.raises((OSError, Exception), match=r"disk|CANCELLED|cancelled|iterating"):
+    with pytest.raises(OSError, match="the disk went away"):
         backend.upload(spec.id, missing, stops).result(30)
     left = backend.open_job(spec).result(30).missing
     assert 0 < len(left) < len(missing) and set(left) < set(missing)
