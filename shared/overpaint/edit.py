@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -111,16 +112,10 @@ class Guide:
 
     def key_at(self, frame: int) -> GuideKey | None:
         """The key that rules on `frame`, or None where the guide does not exist."""
-        if not self.keys:
-            return None
-        if not self.hold:
-            return next((key for key in self.keys if key.frame == frame), None)
-        ruling = self.keys[0]
-        for key in self.keys:
-            if key.frame > frame:
-                break
-            ruling = key
-        return ruling
+        before = bisect_right(self.keys, frame, key=lambda key: key.frame)
+        if self.hold:
+            return self.keys[max(before - 1, 0)] if self.keys else None
+        return self.keys[before - 1] if before and self.keys[before - 1].frame == frame else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

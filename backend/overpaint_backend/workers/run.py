@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from itertools import takewhile
 
@@ -24,6 +24,8 @@ from overpaint_backend.pipeline.composite import composite
 from overpaint_backend.pipeline.plan import Plan, plan_job
 from overpaint_backend.pipeline.stitch import stitch
 from overpaint_backend.pipeline.windows import Window
+
+MASK_BYTES = 256 << 20  # of drawn masks that are kept at hand
 
 
 def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: str) -> None:
@@ -83,12 +85,13 @@ def _take(spec: JobSpec, plan: Plan, reader: Reader, spool: Spool) -> Iterator[n
         yield composite(reader.source(frame), full, place, reader.weight(frame))
 
 
-@dataclass(frozen=True, slots=True)
 class Reader:
     """Everything a job's spec names, as pixels."""
 
-    spec: JobSpec
-    spool: Spool
+    def __init__(self, spec: JobSpec, spool: Spool) -> None:
+        self.spec, self.spool = spec, spool
+        # A mask is wanted three times: for the plan, for the window, for the composite. A still one is drawn once.
+        self._masks = lru_cache(maxsize=max(2, MASK_BYTES // (4 * spec.clip.size.pixels)))(self._mask)
 
     def source(self, frame: int) -> np.ndarray:
         """Frame of the clip, "h w 3" in its own depth."""
@@ -102,15 +105,22 @@ class Reader:
         return rasterise(guide, frame, self.spec.clip.size) if key.pixels is None else self.spool.get(key.pixels)
 
     def weight(self, frame: int) -> np.ndarray:
-        """How much of the painted picture shows, "h w" float32 in [0, 1]: the mask, grown and feathered."""
-        size = self.spec.clip.size
+        """How much of the painted picture shows, "h w" float32 in [0, 1]: the mask, grown and feathered. Read-only."""
         guide = self.spec.edit.guide(Input.MASK)
-        if guide is None:
-            return np.full((size.height, size.width), self.spec.edit.task is Task.GENERATE, np.float32)
-        mask = self.guide(guide, frame)
-        if mask is None:
-            return np.zeros((size.height, size.width), np.float32)
-        return weight(mask, guide)
+        key = guide.key_at(frame) if guide else None
+        return self._masks(None if key is None else key.frame)
+
+    def _mask(self, frame: int | None) -> np.ndarray:
+        """The weight that the mask's key on `frame` gives; None: the mask does not exist there."""
+        size, guide = self.spec.clip.size, self.spec.edit.guide(Input.MASK)
+        mask = None if guide is None or frame is None else self.guide(guide, frame)
+        if guide is None or mask is None:
+            everywhere = guide is None and self.spec.edit.task is Task.GENERATE
+            made = np.full((size.height, size.width), everywhere, np.float32)
+        else:
+            made = weight(mask, guide)
+        made.flags.writeable = False
+        return made
 
     def cut(self, window: Window, plan: Plan, known: np.ndarray | None) -> WindowInput:
         """The window as the engine sees it; `known` are its first frames as the window before painted them."""
