@@ -13,14 +13,15 @@ from .steps import Doing, Steps
 
 def follow(backend: Backend, tickets: TicketStore, ticket: Ticket) -> Steps[Ticket]:
     """Until the job has finished. Raises Cancelled, or Invalid in the server's words where it failed."""
-    event = JobEvent(number=0, kind=EventKind.OPENED, at=0.0)
+    event, doing = JobEvent(number=0, kind=EventKind.OPENED, at=0.0), Doing(stage=ticket.words or "waiting")
     while not ticket.state.ended:
         for event in backend.events(ticket.job_id, ticket.event):
             ticket = _learn(ticket, event)
             if event.kind is not EventKind.PROGRESS:
                 tickets.keep(ticket)  # progress alone would make the file look changed four times a second
-            yield _doing(event)
-        yield Doing(stage=ticket.words or "waiting")
+            doing = _doing(event)
+            yield doing
+        yield doing
     if ticket.state is JobState.CANCELLED:
         tickets.drop(ticket.job_id)
         raise Cancelled(field="job", message="the job was cancelled")

@@ -117,6 +117,14 @@ def test_progress_does_not_touch_the_file(desk: Desk) -> None:
     assert len(events) == len(set(events)) and len(events) < len(next(iter(desk.backend.jobs.values())).events) + 1
 
 
+def test_progress_stands_while_there_is_no_news(desk: Desk) -> None:
+    steps = desk.paint(replace(DRAFT, options={"delay": 1.0}))
+    while (said := next(steps)).stage != "painting":
+        pass
+    assert (said.done, said.total) == (1, 1)
+    assert [next(steps) for _ in range(3)] == [said] * 3
+
+
 def test_a_cancelled_job_places_nothing(desk: Desk) -> None:
     steps = desk.paint(replace(DRAFT, options={"delay": 1.0}))
     while not desk.tickets.kept or next(steps).stage != "painting":
