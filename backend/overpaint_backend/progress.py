@@ -32,7 +32,7 @@ def show(events: Iterator[JobEvent], *, as_json: bool) -> Iterator[JobEvent]:
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("waiting", total=STEPS, left="")
         for event in events:
-            progress.update(bar, description=words(event), completed=STEPS * share(event), left=left(event))
+            progress.update(bar, description=words(event), completed=STEPS * event.share, left=left(event))
             yield event
 
 
@@ -51,20 +51,9 @@ def words(event: JobEvent) -> str:
     if event.kind is EventKind.SEALED:
         return f"waiting, place {event.queue_place}" if event.queue_place else "waiting"
     if event.kind in (EventKind.PROGRESS, EventKind.STARTED):
-        place = f" {event.window + 1}/{event.windows}" if event.windows > 1 else ""
+        place = f" {event.window + 1}/{event.windows}" if event.window < event.windows > 1 else ""
         return f"{event.stage}{place}"
     return event.kind.replace("_", " ")
-
-
-def share(event: JobEvent) -> float:
-    """How much of the job is done, in [0, 1]."""
-    if event.kind is EventKind.FINISHED:
-        return 1.0
-    if event.kind is EventKind.WINDOW_DONE:
-        return (event.window + 1) / event.windows
-    if event.windows and event.steps:
-        return min((event.window + event.step / event.steps) / event.windows, 1.0)
-    return 0.0
 
 
 def left(event: JobEvent) -> str:

@@ -81,6 +81,16 @@ class JobEvent:
     message: str = ""
     remedy: str = ""
 
+    @property
+    def share(self) -> float:
+        """How much of the job is painted, in [0, 1], as far as this event tells."""
+        if self.kind is EventKind.FINISHED:
+            return 1.0
+        if not self.windows:
+            return 0.0
+        of_window = 1.0 if self.kind is EventKind.WINDOW_DONE else self.step / self.steps if self.steps else 0.0
+        return min((self.window + of_window) / self.windows, 1.0)
+
 
 S, E = JobState, EventKind
 _TABLE: dict[tuple[JobState, EventKind], JobState] = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from overpaint.errors import Conflict
-from overpaint.job import EventKind, JobState, advance
+from overpaint.job import EventKind, JobEvent, JobState, advance
 
 LIVE = [state for state in JobState if not state.ended]
 ENDED = [state for state in JobState if state.ended]
@@ -85,3 +85,19 @@ def test_law_4_a_lost_worker_sends_the_job_back_to_the_queue() -> None:
     for kind in (EventKind.LOST, EventKind.STARTED, EventKind.PLANNED, EventKind.WINDOW_DONE, EventKind.FINISHED):
         state = advance(state, kind)
     assert state is JobState.FINISHED
+
+
+def test_the_share_of_a_job_never_falls_back() -> None:
+    def event(kind: EventKind, **told: int) -> JobEvent:
+        return JobEvent(number=1, kind=kind, at=0.0, windows=2, **told)
+
+    told = [
+        event(EventKind.PLANNED),
+        event(EventKind.PROGRESS, window=0, step=1, steps=4),
+        event(EventKind.WINDOW_DONE, window=0),
+        event(EventKind.PROGRESS, window=1, step=0, steps=4),
+        event(EventKind.PROGRESS, window=1, step=4, steps=4),
+        event(EventKind.PROGRESS, window=2, step=1, steps=4),  # all windows are painted: the take is composited
+        event(EventKind.FINISHED),
+    ]
+    assert [one.share for one in told] == [0.0, 0.125, 0.5, 0.5, 1.0, 1.0, 1.0]

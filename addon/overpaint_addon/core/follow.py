@@ -10,6 +10,8 @@ from overpaint.job import EventKind, JobEvent, JobState, advance
 from .ports import Backend, Ticket, TicketStore
 from .steps import Doing, Steps
 
+THOUSAND = 1000  # parts of a job, for the bar
+
 
 def follow(backend: Backend, tickets: TicketStore, ticket: Ticket) -> Steps[Ticket]:
     """Until the job has finished. Raises Cancelled, or Invalid in the server's words where it failed."""
@@ -39,10 +41,9 @@ def _learn(ticket: Ticket, event: JobEvent) -> Ticket:
 def _doing(event: JobEvent) -> Doing:
     if event.kind is EventKind.SEALED and event.queue_place > 1:
         return Doing(stage=f"waiting, place {event.queue_place}")
-    share = event.window * event.steps + event.step
     return Doing(
         stage=event.stage or event.kind.replace("_", " "),
-        done=share,
-        total=event.windows * event.steps or event.steps,
+        done=round(event.share * THOUSAND),
+        total=THOUSAND,
         seconds_left=event.seconds_left,
     )

@@ -47,6 +47,7 @@ def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: s
     store.record(spec.id, EventKind.PLANNED, worker=worker, windows=len(plan.windows))
     reporter.plan(plan)
     _paint_windows(spec, plan, engine, reader, store, spool, reporter)
+    reporter.window = len(plan.windows)  # all are painted
     digests = []
     for frame, patch in enumerate(_take(spec, plan, reader, spool)):
         reporter("compositing", frame, len(spec.clip))
@@ -234,4 +235,5 @@ class Reporter:
         if not self._began:
             self._began, self._painted_before = now, painted
         share = painted - self._painted_before
-        return (now - self._began) / share * (self._windows - painted) if share > 0 else None
+        left = self._windows - painted
+        return (now - self._began) / share * left if share > 0 and left > 0 else None
