@@ -19,10 +19,11 @@ class OVERPAINT_PT_edit(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, view = self.layout, panel_view(context)
         layout.use_property_split = True
+        layout.use_property_decorate = False  # a request is not animated
         fields = versions.sequencer_scene(context).overpaint
         if view.strip:
             layout.label(text=view.strip, icon="SEQUENCE")
-        for name in ("task", "prompt", "mask", "use_sketch", "grow", "feather", "seed", "engine"):
+        for name in ("task", "prompt", "negative_prompt", "mask", "use_sketch", "grow", "feather", "seed", "engine"):
             layout.prop(fields, name)
         if view.stage:
             layout.progress(text=view.stage, factor=view.progress or 0.0)

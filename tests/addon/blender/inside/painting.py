@@ -171,7 +171,7 @@ def panel(extension: str, media: str) -> list[str]:
     shown: list[str] = []
 
     class Layout:
-        enabled = use_property_split = True
+        enabled = use_property_split = use_property_decorate = True
 
         def label(self, text: str = "", icon: str = "") -> None:
             shown.append(text)
