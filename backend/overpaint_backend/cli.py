@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
 import os
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps({"error": {"field": error.field, "message": error.message, "remedy": error.remedy}}))
         print(f"overpaint: {error}", file=sys.stderr)
         return EXIT_CODES.get(type(error), 1)
+    except OSError as error:  # a disk that is full, a folder that is not ours
+        print(f"overpaint: {error.filename or 'system'}: {error.strerror or error}. Give another path", file=sys.stderr)
+        return 50 if error.errno == errno.ENOSPC else 1
     except KeyboardInterrupt:
         return 130
 
@@ -90,7 +94,10 @@ def paint(args: argparse.Namespace) -> int:
         def work() -> None:
             claimed = store.claim("paint", lease=1e9)
             assert claimed is not None
-            paint_claimed(claimed, None, store, spool, "cpu", "paint")
+            try:
+                paint_claimed(claimed, None, store, spool, "cpu", "paint")
+            finally:
+                desk.close()  # whatever happened, nobody waits for more
 
         worker = threading.Thread(target=work)
         worker.start()

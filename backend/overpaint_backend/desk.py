@@ -139,14 +139,15 @@ class Desk:
     def watch(self, job: str, after: int) -> Iterator[JobEvent]:
         """The events after number `after`, those to come as well; ends when the job has ended."""
         while True:
-            state = self._store.state(job)  # before the events, so that none is missed at the end
+            # In this order, so that nothing is missed: an event after the last look, or the end after the last event.
+            closing, state = self._closing, self._store.state(job)
             for event in self._store.events(job, after):
                 after = event.number
                 waiting = event.kind in (EventKind.SEALED, EventKind.LOST)
                 yield replace(event, queue_place=self._store.queue_place(job)) if waiting else event
             if state.ended:
                 return
-            if self._closing:
+            if closing:
                 raise Unavailable(
                     field="server", message="the server is going down", remedy="Watch again when it is back"
                 )

@@ -96,7 +96,6 @@ def _lock(folder: Path) -> sqlite3.Connection:
 
 
 def _bind(server: grpc.Server, settings: Settings) -> str:
-    host = settings.listen.rpartition(":")[0]
     try:
         if settings.certificate is None or settings.key is None:
             port = server.add_insecure_port(settings.listen)
@@ -111,4 +110,4 @@ def _bind(server: grpc.Server, settings: Settings) -> str:
         port = 0
     if port == 0:
         raise Invalid(field="listen", message=f"{settings.listen} is taken or not ours", remedy="Choose another port")
-    return f"{host}:{port}"
+    return f"{settings.listen.rpartition(':')[0]}:{port}"

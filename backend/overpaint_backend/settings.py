@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from overpaint.address import host_of, is_here
 from overpaint.errors import Invalid
 
 PREFIX = "OVERPAINT_"
@@ -34,11 +35,6 @@ class Settings:
     key: Path | None = None
     max_frames: int = 20_000
     max_pixels: int = 8192 * 4320
-
-    @property
-    def loopback(self) -> bool:
-        host = self.listen.rpartition(":")[0].strip("[]")
-        return host in ("localhost", "::1") or host.startswith("127.")
 
     def token(self) -> str | None:
         """The token that clients must show, or None."""
@@ -88,14 +84,12 @@ def _parse(name: str, value: Any) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    host, colon, port = settings.listen.rpartition(":")
-    if not colon or not host or not port.isdigit() or int(port) > 65535:
-        raise Invalid(field="listen", message=f"{settings.listen!r} is not host:port", remedy="Say 127.0.0.1:8765, say")
+    host = host_of(settings.listen, "listen")
     if (settings.certificate is None) != (settings.key is None):
         raise Invalid(
             field="certificate", message="a certificate and its key go together", remedy="Give both or neither"
         )
-    if not settings.loopback and (settings.token_file is None or settings.certificate is None):
+    if not is_here(host) and (settings.token_file is None or settings.certificate is None):
         raise Invalid(
             field="listen",
             message=f"{settings.listen} can be reached from other machines",

@@ -11,6 +11,7 @@ import grpc
 import numpy as np
 
 from overpaint import chunks, codec, wire
+from overpaint.address import host_of, is_here
 from overpaint.card import EngineCard, Estimate, ServerCard
 from overpaint.clip import Depth, Size
 from overpaint.edit import Edit
@@ -27,7 +28,8 @@ MAX_MESSAGE = 64 << 20  # bytes
 class Client:
     """A connection to the server at `address` (host:port).
 
-    With `certificate` (the server's, or its authority's, PEM) the connection is TLS; `token` is shown on every call.
+    To any machine but this one the connection is TLS, so that a token never travels in the open: checked against
+    `certificate` (the server's, or its authority's, PEM), or against the system's authorities. `token` is shown on every call.
     Every method raises an OverpaintError in the server's words, or Unavailable where no server answers. A method may
     be called from any thread.
     """
@@ -35,15 +37,13 @@ class Client:
     def __init__(self, address: str, *, token: str = "", certificate: Path | None = None) -> None:
         self.address = address
         self.sent_bytes = 0
-        host, colon, port = address.rpartition(":")
-        if not colon or not host or not port.isdigit():
-            raise Invalid(field="server", message=f"{address!r} is not host:port", remedy="Say 127.0.0.1:8765, say")
+        here = is_here(host_of(address))
         options = (("grpc.max_send_message_length", MAX_MESSAGE), ("grpc.max_receive_message_length", MAX_MESSAGE))
-        if certificate is None:
+        if here and certificate is None:
             self._channel = grpc.insecure_channel(address, options)
         else:
             try:
-                trusted = grpc.ssl_channel_credentials(certificate.read_bytes())
+                trusted = grpc.ssl_channel_credentials(certificate.read_bytes() if certificate else None)
             except OSError as error:
                 why = f"{certificate} cannot be read ({error.strerror})"
                 raise Invalid(field="certificate", message=why, remedy="Check the path") from None

@@ -150,6 +150,16 @@ def test_a_folder_that_is_not_empty_is_never_written_to(files: Path, tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_a_path_that_cannot_be_written_is_said_in_one_line(files: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    for ran in (
+        paint(files, tmp_path / "file" / "out"),
+        overpaint("serve", "--listen", "127.0.0.1:0", "--folder", tmp_path / "file" / "jobs"),
+    ):
+        assert ran.returncode == 1 and "Traceback" not in ran.stderr
+        assert ran.stderr.splitlines()[-1].startswith(f"overpaint: {tmp_path / 'file'}")
+
+
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("guarded")

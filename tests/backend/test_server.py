@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,11 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from overpaint.address import is_here
 from overpaint.client import Client
 from overpaint.clip import Size
 from overpaint.edit import Edit, Guide, GuideKey, Input, Knot, Stroke, Task
-from overpaint.errors import Exhausted, Invalid, Unauthenticated, Unavailable
+from overpaint.errors import Exhausted, Invalid, OverpaintError, Unauthenticated, Unavailable
 from overpaint_backend.settings import load_settings
 
 from tests.serving import serving
@@ -66,7 +69,7 @@ def test_tls_and_token_together_open_the_door(tmp_path: Path) -> None:
             assert client.server().version
         with Client(address, token="guess", certificate=certificate) as client, pytest.raises(Unauthenticated):
             client.server()
-        with Client(address, token="secret") as client, pytest.raises(Unavailable):
+        with Client(f"localhost:{server.address.rpartition(':')[2]}") as client, pytest.raises(Unavailable):
             client.server()  # no plain connection to a TLS server
 
 
@@ -93,3 +96,20 @@ def test_wrong_settings_are_named(words: dict[str, str], said: str) -> None:
     with pytest.raises(Invalid) as refused:
         load_settings(flags=words).token()
     assert str(refused.value).startswith(said) and refused.value.remedy
+
+
+def test_a_token_never_travels_in_the_open() -> None:
+    """A server that is not plainly this machine is spoken to in TLS or not at all."""
+    name = socket.gethostname()
+    if not is_here(socket.gethostbyname(name)) or is_here(name):
+        pytest.skip("this machine has no other name for its loopback")
+    with socket.create_server((socket.gethostbyname(name), 0)) as plain:
+        plain.settimeout(10)
+        with ThreadPoolExecutor(1) as asking, Client(f"{name}:{plain.getsockname()[1]}", token="open sesame") as client:
+            answer = asking.submit(client.server)
+            heard, _ = plain.accept()
+            with heard:
+                assert heard.recv(4096)[:1] == b"\x16"  # a TLS handshake, and nothing of ours
+            client.close()
+            with pytest.raises((OverpaintError, ValueError)):
+                answer.result(30)

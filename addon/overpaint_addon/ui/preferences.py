@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import bpy  # pyright: ignore[reportMissingImports]
 from bpy.props import StringProperty  # pyright: ignore[reportMissingImports]
+from overpaint.address import host_of, is_here
 from overpaint.errors import Invalid
 
 PACKAGE = (__package__ or "").rpartition(".")[0]  # of the whole add-on, whatever Blender calls it
@@ -46,7 +46,7 @@ class Connection:
 
 
 def connection() -> Connection:
-    """From the environment, then the preferences. Raises Invalid where Blender may not go online."""
+    """From the environment, then the preferences. Raises Invalid where it is no address, or Blender may not go online."""
     kept = bpy.context.preferences.addons[PACKAGE].preferences
     certificate = os.environ.get("OVERPAINT_CERTIFICATE") or bpy.path.abspath(kept.certificate)
     chosen = Connection(
@@ -54,22 +54,13 @@ def connection() -> Connection:
         token=os.environ.get("OVERPAINT_TOKEN") or kept.token,
         certificate=Path(certificate) if certificate else None,
     )
-    if not _is_here(chosen.server) and not bpy.app.online_access:
+    if not is_here(host_of(chosen.server)) and not bpy.app.online_access:
         raise Invalid(
             field="server",
             message=f"{chosen.server} is another machine, and Blender may not go online",
             remedy="Allow Online Access in Preferences > System, or use a backend on this machine",
         )
     return chosen
-
-
-def _is_here(server: str) -> bool:
-    """Whether `server` is this very machine, which is not "online"."""
-    host = (server.rpartition(":")[0] or server).strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 CLASSES = (OverpaintPreferences,)

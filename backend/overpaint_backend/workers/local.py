@@ -66,6 +66,13 @@ def paint_claimed(
     except OverpaintError as error:
         words = {"field": error.field, "message": error.message, "remedy": error.remedy}
         store.record(spec.id, EventKind.FAILED, worker=worker, **words)
+    except OSError as error:
+        words = {
+            "field": "disk",
+            "message": f"the server could not read or write ({error.strerror or error})",
+            "remedy": "Look at the free space and the rights of the server's folder",
+        }
+        store.record(spec.id, EventKind.FAILED, worker=worker, **words)
     except Exception as error:
         log.error("job %s failed\n%s", spec.id, traceback.format_exc())
         words = {
