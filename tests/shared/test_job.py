@@ -88,8 +88,8 @@ def test_law_4_a_lost_worker_sends_the_job_back_to_the_queue() -> None:
 
 
 def test_the_share_of_a_job_never_falls_back() -> None:
-    def event(kind: EventKind, **told: int) -> JobEvent:
-        return JobEvent(number=1, kind=kind, at=0.0, windows=2, **told)
+    def event(kind: EventKind, window: int = 0, step: int = 0, steps: int = 0) -> JobEvent:
+        return JobEvent(number=1, kind=kind, at=0.0, windows=2, window=window, step=step, steps=steps)
 
     told = [
         event(EventKind.PLANNED),
