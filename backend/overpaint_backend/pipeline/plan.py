@@ -14,10 +14,14 @@ from overpaint_backend.pipeline.windows import Window, plan_windows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What will be painted: `windows` in time, of `region` in the picture."""
+    """What will be painted: `windows` in time, of `region` in the picture.
+
+    `blank` are the windows (by index) in which the mask touches no pixel, so that there is nothing to paint.
+    """
 
     region: Region
     windows: tuple[Window, ...]
+    blank: frozenset[int]
 
     @property
     def memory_pixels(self) -> int:
@@ -27,4 +31,6 @@ class Plan:
 
 def plan_job(boxes: Sequence[Box | None], picture: Size, card: EngineCard) -> Plan:
     """The plan for a clip whose mask has these boxes, one a frame; a pure function of its arguments."""
-    return Plan(region=plan_region(boxes, picture, card), windows=plan_windows(len(boxes), card))
+    windows = plan_windows(len(boxes), card)
+    blank = frozenset(window.index for window in windows if not any(boxes[frame] for frame in window.span))
+    return Plan(region=plan_region(boxes, picture, card), windows=windows, blank=blank)

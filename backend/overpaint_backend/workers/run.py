@@ -14,7 +14,7 @@ from overpaint.edit import GUIDE_KINDS, Guide, Input, Task, Track, TrackPoint
 from overpaint.errors import Cancelled, Invalid
 from overpaint.job import EventKind, JobSpec, JobState
 
-from overpaint_backend.engine import Conditioning, Engine, WindowInput
+from overpaint_backend.engine import Conditioning, Engine, WindowInput, WindowOutput
 from overpaint_backend.guides.mask import weight
 from overpaint_backend.guides.raster import rasterise
 from overpaint_backend.jobs.spool import Spool
@@ -68,7 +68,9 @@ def _paint_windows(
     for window in todo:
         reporter.window = window.index
         known = frames[-window.known :] if frames is not None and window.known else None
-        out = engine.paint(reader.cut(window, plan, known), cond, carry, reporter)
+        cut = reader.cut(window, plan, known)
+        blank = window.index in plan.blank
+        out = WindowOutput(frames=cut.frames, carry=carry) if blank else engine.paint(cut, cond, carry, reporter)
         frames, carry = out.frames[: len(window.span)], out.carry
         spool.keep_window(spec.id, window.index, frames, carry)
         # What the next window sees must not depend on whether this run was interrupted: read it back.

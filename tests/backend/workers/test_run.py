@@ -1,0 +1,108 @@
+"""The walk of a job, with an engine that notes what it is given."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+from overpaint.clip import Clip, Rate, Size
+from overpaint.edit import Edit, Guide, GuideKey, Input, Keyframe, Knot, Stroke, Task, Track, TrackPoint
+from overpaint.errors import Invalid
+from overpaint.job import EventKind, JobSpec
+from overpaint_backend.engine import Carry, Conditioning, Progress, WindowInput, WindowOutput
+from overpaint_backend.engines.toy.card import card
+from overpaint_backend.jobs.spool import Spool
+from overpaint_backend.jobs.store import Store
+from overpaint_backend.workers.run import run_job
+
+from tests.fakes import clip_frames
+
+FRAMES = clip_frames(30, 160, 120)
+
+
+class Noting:
+    """Paints white and keeps everything it was given."""
+
+    card = card
+
+    def __init__(self) -> None:
+        self.cuts: list[WindowInput] = []
+        self.carries: list[Carry | None] = []
+
+    def encode(self, edit: Edit) -> Conditioning:
+        return None
+
+    def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
+        self.cuts.append(cut)
+        self.carries.append(carry)
+        progress("painting", 1, 1)
+        return WindowOutput(frames=np.ones_like(cut.frames), carry={"number": np.array([len(self.cuts)])})
+
+
+def square(left: float, top: float, side: float) -> Stroke:
+    corners = ((left, top), (left + side, top), (left + side, top + side), (left, top + side))
+    return Stroke(knots=tuple(Knot(x=x, y=y) for x, y in corners), closed=True)
+
+
+def walk(folder: Path, **edit: object) -> tuple[Noting, list[np.ndarray], JobSpec]:
+    """Run a job of FRAMES with this edit; the engine, the take's patches, the spec."""
+    store, spool = Store(folder / "jobs.sqlite"), Spool(folder / "spool")
+    clip = Clip(
+        size=Size(width=160, height=120), rate=Rate(numerator=24), depth=8, frames=tuple(map(spool.put, FRAMES))
+    )
+    spec = JobSpec(id=uuid.uuid4().hex, engine="toy", clip=clip, edit=Edit(task=Task.REPAINT, **edit))  # type: ignore[arg-type]
+    store.open(spec)
+    store.record(spec.id, EventKind.SEALED)
+    store.claim("w", 60)
+    engine = Noting()
+    run_job(spec, engine, store, spool, "w")
+    return engine, [spool.get(one) for one in store.take(spec.id)], spec
+
+
+def test_windows_without_a_mask_are_not_painted(tmp_path: Path) -> None:
+    keys = (GuideKey(frame=0, strokes=(square(40, 40, 20),)), GuideKey(frame=5))  # it goes after frame 4
+    engine, patches, _ = walk(tmp_path, guides=(Guide(kind=Input.MASK, keys=keys, hold=True),))
+    assert [str(cut.span) for cut in engine.cuts] == ["0-15"]  # of 0-15, 12-27 and 24-29
+    assert [bool(patch.any()) for patch in patches] == [True] * 5 + [False] * 25
+
+
+def test_a_window_knows_what_the_one_before_has_painted(tmp_path: Path) -> None:
+    mask = Guide(kind=Input.MASK, keys=(GuideKey(frame=0, strokes=(square(40, 40, 20),)),), hold=True)
+    engine, patches, _ = walk(tmp_path, guides=(mask,), seed=3)
+    assert [(str(cut.span), cut.known) for cut in engine.cuts] == [("0-15", 0), ("12-27", 4), ("24-29", 4)]
+    assert [sorted(cut.keyframes) for cut in engine.cuts] == [[], [0, 1, 2, 3], [0, 1, 2, 3]]
+    assert all((picture == 1).all() for picture in engine.cuts[1].keyframes.values())
+    assert [None if carry is None else int(carry["number"][0]) for carry in engine.carries] == [None, 1, 2]
+    assert len({cut.seed for cut in engine.cuts}) == 3
+    assert (patches[7][45:55, 45:55] == 255).all() and not patches[7][:38].any()
+
+
+def test_guides_tracks_and_keyframes_arrive_in_the_pixels_of_the_region(tmp_path: Path) -> None:
+    mask = Guide(kind=Input.MASK, keys=(GuideKey(frame=0, strokes=(square(60, 50, 20),)),), hold=True)
+    dot = Stroke(knots=(Knot(x=70.5, y=60.5), Knot(x=70.6, y=60.5)), width=3.0)
+    sketch = Guide(kind=Input.SKETCH, keys=(GuideKey(frame=14, strokes=(dot,)),))
+    track = Track(points=(TrackPoint(frame=3, x=70.5, y=60.5), TrackPoint(frame=20, x=71.5, y=60.5)))
+    picture = np.full((120, 160, 3), 9, np.uint8)
+    digest = Spool(tmp_path / "spool").put(picture)
+    engine, _, _ = walk(
+        tmp_path, guides=(mask, sketch), tracks=(track,), keyframes=(Keyframe(frame=13, pixels=digest),)
+    )
+    first, second, _ = engine.cuts
+    assert first.given[Input.SKETCH].tolist() == [False] * 14 + [True, False]
+    assert second.given[Input.SKETCH].tolist() == [False, False, True] + [False] * 13
+    line = first.guides[Input.SKETCH][14]
+    y, x = (np.average(index + 0.5, weights=line) for index in np.indices(line.shape))  # its middle
+    point = first.tracks[0].points[0]
+    assert point.frame == 3 and abs(point.x - x) < 0.2 and abs(point.y - y) < 0.2
+    assert second.tracks[0].points[0].frame == 20 - 12
+    assert first.mask[0, int(y), int(x)] == 1 and set(np.unique(first.mask)) == {0, 1}
+    assert np.allclose(first.keyframes[13], 9 / 255) and np.allclose(second.keyframes[1], 9 / 255)
+
+
+def test_an_empty_mask_is_refused_before_anything_is_painted(tmp_path: Path) -> None:
+    far = Guide(kind=Input.MASK, keys=(GuideKey(frame=0, strokes=(square(900, 900, 20),)),), hold=True)
+    with pytest.raises(Invalid, match="empty on every frame") as refused:
+        walk(tmp_path, guides=(far,))
+    assert refused.value.field == "mask" and refused.value.remedy
