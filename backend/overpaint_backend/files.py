@@ -6,11 +6,13 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from overpaint import wire
+from overpaint.chunks import in_order
 from overpaint.clip import Clip, Rate, Size
 from overpaint.colour import lay_over
 from overpaint.edit import Edit, Guide, GuideKey, Input, Keyframe, OptionValue, Task
@@ -154,6 +156,13 @@ def _read_keyframes(paths: dict[int, Path], footage: Footage, clip: Clip, spool:
         yield Keyframe(frame=frame, pixels=spool.put(picture))
 
 
+def _finish(path: Path, source: np.ndarray, patch: np.ndarray) -> np.ndarray:
+    """Write one frame of a take as a picture; returns the frame."""
+    frame = lay_over(source, patch)
+    write_picture(path, frame)
+    return frame
+
+
 def check_out(folder: Path) -> None:
     """Raises Invalid where a take must not be written to `folder`."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -168,9 +177,9 @@ def write_take(folder: Path, spec: JobSpec, sources: Iterator[np.ndarray], patch
     (part / "frames").mkdir(parents=True)
     try:
         with movie_writer(part / "take.mkv", spec.clip.size, spec.clip.rate, spec.clip.depth) as write:
-            for number, (source, patch) in enumerate(zip(sources, patches, strict=True), start=1):
-                frame = lay_over(source, patch)
-                write_picture(part / "frames" / f"{number:05}.png", frame)
+            pairs = enumerate(zip(sources, patches, strict=True), start=1)
+            pictures = (partial(_finish, part / "frames" / f"{number:05}.png", *pair) for number, pair in pairs)
+            for frame in in_order(pictures):  # packing PNGs is most of the work, so several threads do it
                 write(frame)
         (part / "request.json").write_text(wire.request_to_json(spec))
         if folder.exists():

@@ -151,8 +151,8 @@ def movie_writer(
     part = path.with_name(path.stem + ".part" + path.suffix)
     source, target = ("rgb24", "bgr0") if depth == 8 else ("rgb48le", "gbrp16le")
     stream = ffmpeg.input("pipe:", format="rawvideo", pix_fmt=source, s=str(size), framerate=str(rate)).output(
-        str(part), vcodec="ffv1", level=3, pix_fmt=target, loglevel="error"
-    )
+        str(part), vcodec="ffv1", level=3, pix_fmt=target, loglevel="error", fflags="+bitexact"
+    )  # bitexact: without a random name inside, the same take is the same file
     failed = Invalid(field="out", message=f"ffmpeg could not write {path}", remedy="Is the disk full?")
     try:
         with subprocess.Popen(stream.overwrite_output().compile(cmd=ffmpeg_binary()), stdin=subprocess.PIPE) as process:
