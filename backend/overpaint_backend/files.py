@@ -14,7 +14,7 @@ import numpy as np
 from overpaint import wire
 from overpaint.chunks import in_order
 from overpaint.clip import Clip, Rate, Size
-from overpaint.colour import lay_over
+from overpaint.colour import lay_over, to_depth
 from overpaint.edit import Edit, Guide, GuideKey, Input, Keyframe, OptionValue, Task
 from overpaint.errors import Invalid
 from overpaint.job import JobSpec
@@ -78,7 +78,7 @@ def gather(files: Files, spool: Spool) -> tuple[JobSpec, tuple[str, ...]]:
         negative_prompt=files.negative_prompt,
         seed=files.seed,
         guides=tuple(guides),
-        keyframes=tuple(_read_keyframes(files.keyframes, footage, clip, spool)),
+        keyframes=tuple(_read_keyframes(files.keyframes, clip, spool)),
         options=files.options,
     )
     return JobSpec(id=uuid.uuid4().hex, engine=files.engine, clip=clip, edit=edit), tuple(notes)
@@ -101,10 +101,10 @@ def _look(kind: Input, what: Path | dict[int, Path], clip: Footage) -> dict[int 
 def _read_guide(
     kind: Input, source: dict[int | None, Footage], footage: Footage, clip: Clip, spool: Spool, notes: list[str]
 ) -> tuple[tuple[GuideKey, ...], bool]:
+    notes += dict.fromkeys(note for one in source.values() for note in _differences(kind, one, footage))
     whole = source.get(None)
     if whole is not None:
         pictures = enumerate(read_frames(whole, kind))
-        _say(kind, whole, footage, notes)
     else:
         single = {frame: one for frame, one in source.items() if frame is not None}
         pictures = ((frame, next(read_frames(single[frame], kind))) for frame in sorted(single))
@@ -121,19 +121,17 @@ def _read_guide(
     return tuple(GuideKey(frame=frame, pixels=digest) for frame, digest in digests), hold
 
 
-def _say(kind: Input, guide: Footage, clip: Footage, notes: list[str]) -> None:
+def _differences(kind: Input, guide: Footage, clip: Footage) -> Iterator[str]:
+    """In words, what is done where the guide is not like the clip."""
     if guide.size != clip.size:
-        notes.append(f"{kind}: scaled from {guide.size} to the clip's {clip.size}, averaging areas")
+        yield f"{kind}: scaled from {guide.size} to the clip's {clip.size}, averaging areas"
     if guide.rate is not None and clip.rate is not None and guide.rate != clip.rate:
-        notes.append(
-            f"{kind}: says {guide.rate} frames a second, the clip {clip.rate}: matched frame by frame, not by time"
-        )
+        yield f"{kind}: says {guide.rate} frames a second, the clip {clip.rate}: matched frame by frame, not by time"
 
 
 def _gray(picture: np.ndarray) -> np.ndarray:
     """uint8 "h w" of a picture in any layout and depth."""
-    if picture.dtype == np.uint16:
-        picture = (picture >> 8).astype(np.uint8)
+    picture = to_depth(picture, 8)
     return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
 
 
@@ -143,7 +141,7 @@ def _fit(guide: np.ndarray, size: Size) -> np.ndarray:
     return guide
 
 
-def _read_keyframes(paths: dict[int, Path], footage: Footage, clip: Clip, spool: Spool) -> Iterable[Keyframe]:
+def _read_keyframes(paths: dict[int, Path], clip: Clip, spool: Spool) -> Iterable[Keyframe]:
     for frame, path in sorted(paths.items()):
         picture = next(read_frames(probe(path, "keyframe"), "keyframe"))
         shape, depth = (clip.size.height, clip.size.width, 3), picture.dtype.itemsize * 8

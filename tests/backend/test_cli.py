@@ -90,6 +90,14 @@ def test_a_mask_of_another_size_is_scaled_and_it_is_said(files: Path, tmp_path: 
     assert ran.returncode == 0 and f"scaled from {WIDTH * 2}x{HEIGHT * 2} to the clip's {WIDTH}x{HEIGHT}" in ran.stderr
 
 
+def test_a_picture_of_one_frame_is_not_scaled_in_silence_either(files: Path, tmp_path: Path) -> None:
+    ran = paint(files, tmp_path / "out", "--sketch", f"2={files / 'large' / '0000.png'}")
+    said = [line for line in ran.stderr.splitlines() if line.startswith("sketch: scaled from")]
+    assert ran.returncode == 0 and said == [
+        f"sketch: scaled from {WIDTH * 2}x{HEIGHT * 2} to the clip's {WIDTH}x{HEIGHT}, averaging areas"
+    ]
+
+
 def test_one_picture_is_held_and_it_is_said(files: Path, tmp_path: Path) -> None:
     ran = paint(files, tmp_path / "out", mask="one.png")
     assert ran.returncode == 0 and f"held over all {LENGTH} frames" in ran.stderr
