@@ -307,10 +307,9 @@ def _done(args: argparse.Namespace, spec: JobSpec) -> None:
 
 
 def _card_as_json(card: EngineCard) -> dict[str, object]:
-    from google.protobuf import json_format
     from overpaint import wire
 
-    return json_format.MessageToDict(wire.card_to_wire(card), preserving_proto_field_name=True)
+    return wire.message_to_dict(wire.card_to_wire(card))
 
 
 def _rate(text: str) -> Rate:

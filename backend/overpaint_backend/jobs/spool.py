@@ -12,12 +12,11 @@ import numpy as np
 from overpaint import codec, wire
 from overpaint.chunks import Chunk
 from overpaint.codec import EncodedFrame, Limits
+from overpaint.colour import from_float, to_float
 from overpaint.errors import Corrupt, Missing
 from overpaint.v1 import frames_pb2
 
 from overpaint_backend.engine import Carry
-
-EXACT = 65535  # painted windows are kept with 16 bits a channel, whatever the clip has
 
 
 class Spool:
@@ -70,7 +69,7 @@ class Spool:
 
     def keep_window(self, job: str, index: int, frames: np.ndarray, carry: Carry | None) -> None:
         """Keep a painted window: frames "t h w 3" float32 in [0, 1], rounded to 16 bits, and its carry as it is."""
-        arrays = {"frames": np.rint(np.clip(frames, 0, 1) * EXACT).astype(np.uint16)}
+        arrays = {"frames": from_float(frames, 16)}
         arrays |= {f"carry.{name}": array for name, array in (carry or {}).items()}
         path = self._window_path(job, index)
         path.parent.mkdir(exist_ok=True)
@@ -90,7 +89,7 @@ class Spool:
                 carry = {
                     name.removeprefix("carry."): arrays[name] for name in arrays.files if name.startswith("carry.")
                 }
-                return arrays["frames"].astype(np.float32) / np.float32(EXACT), carry or None
+                return to_float(arrays["frames"]), carry or None
         except (zipfile.BadZipFile, ValueError, KeyError) as error:
             self._window_path(job, index).unlink(missing_ok=True)
             what = f"window {index} of the job {job} was damaged on disk"

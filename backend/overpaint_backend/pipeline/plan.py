@@ -23,11 +23,6 @@ class Plan:
     windows: tuple[Window, ...]
     blank: frozenset[int]
 
-    @property
-    def memory_pixels(self) -> int:
-        """Pixels of the largest window, over all its frames."""
-        return max(len(window.span) + window.pad for window in self.windows) * self.region.size.pixels
-
 
 def plan_job(boxes: Sequence[Box | None], picture: Size, card: EngineCard) -> Plan:
     """The plan for a clip whose mask has these boxes, one a frame; a pure function of its arguments."""

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 from overpaint.card import EngineCard, RegionRule
 from overpaint.clip import Size
+from overpaint.colour import to_float
 
 Box = tuple[int, int, int, int]
 """left, top, right, bottom in clip pixels; right and bottom are the first pixels outside."""
@@ -120,9 +121,7 @@ def cut(frame: np.ndarray, region: Region, index: int) -> Float32[np.ndarray, " 
     rows = np.clip(np.arange(top, top + region.crop.height), 0, frame.shape[0] - 1)
     columns = np.clip(np.arange(left, left + region.crop.width), 0, frame.shape[1] - 1)
     piece = frame[rows[:, None], columns[None, :]]
-    if np.issubdtype(frame.dtype, np.integer):
-        piece = piece.astype(np.float32) / np.float32(np.iinfo(frame.dtype).max)
-    return _scale(piece, region.size)
+    return _scale(to_float(piece) if frame.dtype.kind == "u" else piece, region.size)
 
 
 def put_back(

@@ -98,10 +98,6 @@ class LocalWorkers:
         for thread in self._threads:
             thread.start()
 
-    def pids(self) -> dict[str, int | None]:
-        """Process ids by device."""
-        return {device: process.pid for device, process in self._processes.items()}
-
     def stop(self) -> None:
         """End all workers; what they were painting goes back to the queue and loses no finished window."""
         self._stopping.set()
