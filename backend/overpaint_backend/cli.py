@@ -68,7 +68,8 @@ def serve(args: argparse.Namespace) -> int:
         signal.signal(name, lambda *_: stop.set())
     server.start()
     print(f"overpaint {overpaint.__version__} listens on {server.address}, jobs in {settings.folder}", flush=True)
-    stop.wait()
+    while not stop.wait(0.2):  # not for ever: a signal that comes just before a wait would not end it
+        pass
     print("stopping; jobs that are not finished go on at the next start", flush=True)
     server.stop()
     return 0

@@ -113,3 +113,10 @@ def test_a_token_never_travels_in_the_open() -> None:
             client.close()
             with pytest.raises((OverpaintError, ValueError)):
                 answer.result(30)
+
+
+def test_a_server_stops_even_when_it_has_only_just_begun(tmp_path: Path) -> None:
+    for turn in range(4):
+        with serving(tmp_path / "jobs") as server:
+            server.process.terminate()
+            assert server.process.wait(timeout=20) == 0, turn

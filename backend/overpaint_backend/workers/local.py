@@ -101,10 +101,11 @@ class LocalWorkers:
     def stop(self) -> None:
         """End all workers; what they were painting goes back to the queue and loses no finished window."""
         self._stopping.set()
-        for process in list(self._processes.values()):
-            process.terminate()
-        for thread in self._threads:
-            thread.join(timeout=10)
+        for end in (SpawnProcess.terminate, SpawnProcess.kill):  # a process that has just begun may miss the first
+            for process in list(self._processes.values()):
+                end(process)
+            for thread in self._threads:
+                thread.join(timeout=3)
 
     def _supervise(self, device: str) -> None:
         context = multiprocessing.get_context("spawn")
