@@ -4,12 +4,13 @@ BIN := .venv/bin
 PROTOS := $(patsubst proto/%,%,$(wildcard proto/overpaint/v1/*.proto))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-pure test-blender lint format proto addon blender bench clean
+.PHONY: help demo test test-pure test-torch test-blender engines lint format proto addon blender bench clean
 
 help:
 	@echo "make demo          the main job in a real Blender; look at out/demo/sheet.png"
-	@echo "make test          all tests: pure ones, then the add-on in every Blender that can be had"
-	@echo "make test-pure     the tests that need no Blender"
+	@echo "make test          all tests: pure ones, those with torch, then the add-on in every Blender that can be had"
+	@echo "make test-pure     the tests that need neither torch nor Blender"
+	@echo "make engines       torch and what else the learned engines need"
 	@echo "make lint          format, lint, types, doors, contract"
 	@echo "make addon         the extension's zip, in dist/"
 	@echo "make proto         the generated code, after a change of proto/"
@@ -24,6 +25,14 @@ help:
 	@$(BIN)/pip install --quiet --progress-bar on --editable '.[dev]'
 	@touch $@
 
+# What the learned engines need, apart from their weights. Torch is the large one: it brings what the graphics card needs.
+.venv/engines: .venv/ready
+	@echo "installing torch and what goes with it"
+	@$(BIN)/pip install --quiet --progress-bar on --editable '.[dev,engines]'
+	@touch $@
+
+engines: .venv/engines
+
 blender: .venv/ready
 	@$(BIN)/python addon/blenders.py
 
@@ -35,10 +44,13 @@ demo: .venv/ready
 	@$(BIN)/python addon/build.py
 	@$(BIN)/overpaint demo --blender "$$($(BIN)/python addon/blenders.py --best)" --extension dist/overpaint.zip
 
-test: test-pure test-blender
+test: test-pure test-torch test-blender
 
 test-pure: .venv/ready
 	@$(BIN)/pytest
+
+test-torch: .venv/engines
+	@$(BIN)/pytest -m torch
 
 test-blender: blender
 	@$(BIN)/pytest -m blender

@@ -1,0 +1,1 @@
+"""The toolbox of the learned engines: schedules, solvers, seeded noise, attention."""
