@@ -7,8 +7,9 @@ since the published weights were trained with it; each place says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -230,7 +231,7 @@ class Sinusoid(nn.Module):
         half = self.WIDTH // 2
         frequencies = torch.exp(-math.log(10_000) * torch.arange(half, device=value.device) / half)
         angle = value.float()[:, None] * frequencies
-        return self.mlp(torch.cat([angle.cos(), angle.sin()], -1).to(self.mlp[0].weight.dtype))
+        return self.mlp(torch.cat([angle.cos(), angle.sin()], -1).to(next(self.parameters()).dtype))
 
 
 class Patches(nn.Module):
@@ -300,12 +301,57 @@ class Ready:
     fps: Float[Tensor, "1 d"]
 
 
+class Shortcuts:
+    """What a step may take over from the steps before it: approximate, for one walk from noise to picture.
+
+    `hint_every`: the hint net's tail is computed on every so many steps. `stillness`: the blocks are left out, and add what
+    they added last, while the input of the first has moved by less than this since, relative to its size, summed over
+    steps (after TeaCache, arXiv 2411.19108, without its fitted polynomial).
+    """
+
+    def __init__(self, *, hint_every: int = 1, stillness: float = 0.0) -> None:
+        self._hint_every, self._stillness = hint_every, stillness
+        self._age = 0
+        self._tokens: Tokens | None = None
+        self._input: Tensor | None = None
+        self._added: Tensor | None = None
+        self._moved = math.inf
+
+    def hint(self, compute: Callable[[], Tokens]) -> Tokens:
+        if self._tokens is None or self._age % self._hint_every == 0:
+            self._tokens = compute()
+        self._age += 1
+        return self._tokens
+
+    def still(self, x: Tokens, step: Step) -> bool:
+        """Whether the blocks may be left out for the tokens `x`."""
+        if self._stillness == 0:
+            return False
+        shift, scale = step.table[:, :, None, :2].unbind(3)
+        x = modulate(x, shift, scale)
+        if self._input is not None:
+            self._moved += float((x - self._input).abs().mean() / self._input.abs().mean())
+        self._input = x
+        return self._moved < self._stillness
+
+    def ahead(self, x: Tokens) -> Tokens:
+        """What the blocks would make of `x`, if they added what they added last."""
+        assert self._added is not None
+        return x + self._added
+
+    def keep(self, added: Tokens) -> None:
+        if self._stillness > 0:
+            self._moved, self._added = 0.0, added
+
+
 class DiT(nn.Module):
     """The model. Names and shapes of its parameters are the published ones.
 
     `parity` repeats what rounding the official code does in bfloat16 before it computes (timesteps, positions); without it
     those are exact.
     """
+
+    sigmas: Tensor
 
     def __init__(self, config: DiTConfig, *, parity: bool = False) -> None:
         super().__init__()
@@ -349,7 +395,7 @@ class DiT(nn.Module):
         hint = hint.to(self.x_embedder.proj.weight)
         t, h, w = self.latent_size(*hint.shape[2:])
         tokens = [self.y_embedder.y_proj(text.to(hint)[None]) for text in texts]
-        blocks = [block for pair in zip(self.spatial_blocks, self.temporal_blocks, strict=True) for block in pair]
+        blocks = [block for pair in self._pairs() for block in pair]
         ph, pw = self.config.patch
         return Ready(
             hint=self.hint_net.begin(hint, boxes or drawn(hint, self.config.chunk)),
@@ -365,11 +411,12 @@ class DiT(nn.Module):
         t: float | Float[Tensor, " b"],
         ready: Ready,
         frames: Bool[Tensor, "b t"] | None = None,
+        shortcuts: Shortcuts | None = None,
     ) -> Float[Tensor, "n 10 t h w"]:
         """The velocity (first four channels) at the time `t` in [0, 1000] for each of the n prompts.
 
         `x` is the latent with its mask as the fifth channel. `frames` is true on frames that are being denoised; a known
-        frame is clean, and is treated as at time 0.
+        frame is clean, and is treated as at time 0. `shortcuts` belong to one walk from noise to picture.
         """
         x = x.to(self.dtype)
         size = x.shape[2:]
@@ -377,19 +424,37 @@ class DiT(nn.Module):
         when = when.to(self.dtype).float() if self.parity else when
         now, clean = self.t_embedder(when) + ready.fps, self.t_embedder(torch.zeros_like(when)) + ready.fps
         x = self.x_embedder(x) + ready.where
-        hint = self.hint_embedder(self.hint_net.finish(ready.hint, now[: len(ready.hint[0].x.patch)]))
         step = Step(
-            table=self._table(now, clean, frames), sigma=self.sigmas[when.long().to(self.sigmas.device)], turn=ready.turn
+            table=self._table(now, clean, frames),
+            sigma=self.sigmas[when.long().to(self.sigmas.device)],
+            turn=ready.turn,
         )
+        shortcuts = shortcuts or Shortcuts()
+        if shortcuts.still(x, step):
+            x = shortcuts.ahead(x)
+        else:
+            start = x
+            x = self._blocks(x, step, ready, lambda: shortcuts.hint(lambda: self._hint(ready, now)))
+            shortcuts.keep(x - start)
+        return self._frames(self.final_layer(x, now, clean, frames), size).float()
+
+    def _hint(self, ready: Ready, now: Float[Tensor, "b d"]) -> Tokens:
+        """The sketch's tokens. Where one hint serves all prompts, one time does too."""
+        return self.hint_embedder(self.hint_net.finish(ready.hint, now[: len(ready.hint[0].x.patch)]))
+
+    def _blocks(self, x: Tokens, step: Step, ready: Ready, hint: Callable[[], Tokens]) -> Tokens:
         guide: Hint | None = None
         words = iter(ready.words)
-        for spatial, temporal in zip(self.spatial_blocks, self.temporal_blocks, strict=True):
+        for spatial, temporal in self._pairs():
             x = spatial(x, step, next(words), guide)
             x = temporal(x, step, next(words))
             if guide is None:
-                x, guide = self_scale(x, hint)
-        x = self.final_layer(x, now, clean, frames)
-        return self._frames(x, size).float()
+                x, guide = self_scale(x, hint())
+        return x
+
+    def _pairs(self) -> Iterator[tuple[Block, Block]]:
+        """A block over space, then one over time, as often as the model is deep."""
+        return cast(Iterator[tuple[Block, Block]], zip(self.spatial_blocks, self.temporal_blocks, strict=True))
 
     def latent_size(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
         """Frames, height and width of the latent of a clip in pixels."""

@@ -101,7 +101,12 @@ class Field:
             columns = _kept(torch.arange(inside[2], inside[3]), self.size[1], self.rest.shape[-1])
             device = self.rest.device
             found = self.rest.index_select(-2, rows.to(device)).index_select(-1, columns.to(device))
-            t, b, le, r = (max(self.box[0], top), min(self.box[1], bottom), max(self.box[2], left), min(self.box[3], right))
+            t, b, le, r = (
+                max(self.box[0], top),
+                min(self.box[1], bottom),
+                max(self.box[2], left),
+                min(self.box[3], right),
+            )
             if t < b and le < r:
                 found[..., t - inside[0] : b - inside[0], le - inside[2] : r - inside[2]] = self.patch[
                     ..., t - self.box[0] : b - self.box[0], le - self.box[2] : r - self.box[2]
@@ -138,7 +143,9 @@ def convolve(layer: CausalConv3d, x: Field) -> Field:
     band = x.band // step + 1
     # The result's halves must hold its band and one constant pixel.
     enough = 2 * step * (band + 1)
-    rest = layer(x.stretched(*(max(min(full, enough), kept) for full, kept in zip(x.size, x.rest.shape[-2:], strict=True))))
+    rest = layer(
+        x.stretched(*(max(min(full, enough), kept) for full, kept in zip(x.size, x.rest.shape[-2:], strict=True)))
+    )
     top, bottom, left, right = x.box
     if step == 1:
         grown = top - 1, bottom + 1, left - 1, right + 1
