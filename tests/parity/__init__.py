@@ -1,0 +1,1 @@
+"""Runners that hold an engine against numbers that the official code of its model gave."""
