@@ -36,8 +36,9 @@ def serving(folder: Path, *flags: str, listen: str = "127.0.0.1:0") -> Generator
         str(folder),
         *flags,
     ]
+    on_cpu = os.environ | {"CUDA_VISIBLE_DEVICES": ""}  # one worker, on every machine alike
     with (folder.parent / f"{folder.name}.log").open("a") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=on_cpu)
     assert process.stdout is not None
     try:
         line = process.stdout.readline()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import json
 import logging
 import os
@@ -16,7 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import overpaint
 from overpaint.card import EngineCard, OptionKind
@@ -24,6 +27,9 @@ from overpaint.clip import Rate
 from overpaint.edit import Input, OptionValue, Task
 from overpaint.errors import Cancelled, Invalid, Missing, OverpaintError, Unauthenticated, Unavailable
 from overpaint.job import EventKind, JobEvent, JobSpec
+
+if TYPE_CHECKING:
+    from overpaint_backend.weights import Offer
 
 EXIT_CODES: dict[type[OverpaintError], int] = {
     Invalid: 10,
@@ -59,7 +65,7 @@ def serve(args: argparse.Namespace) -> int:
     from overpaint_backend.server import Server
     from overpaint_backend.settings import load_settings
 
-    flags = {name: getattr(args, name) for name in ("listen", "folder", "token_file", "certificate", "key")}
+    flags = {name: getattr(args, name) for name in ("listen", "folder", "weights", "token_file", "certificate", "key")}
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = load_settings(args.settings, flags)
     server = Server(settings)
@@ -76,17 +82,20 @@ def serve(args: argparse.Namespace) -> int:
 
 
 def paint(args: argparse.Namespace) -> int:
-    from overpaint_backend.desk import Desk
+    from overpaint_backend import registry
+    from overpaint_backend.desk import Desk, devices
     from overpaint_backend.files import check_out, gather, write_take
     from overpaint_backend.jobs.spool import Spool
     from overpaint_backend.jobs.store import Store
-    from overpaint_backend.settings import Settings
+    from overpaint_backend.settings import load_settings
     from overpaint_backend.workers.local import paint_claimed
 
     check_out(args.out)
+    settings = load_settings(flags={"weights": args.weights})
+    build = partial(registry.build, device=args.device or devices()[0].name, weights=settings.weights)
     with tempfile.TemporaryDirectory(prefix="overpaint-") as name:
         store, spool = Store(Path(name) / "jobs.sqlite"), Spool(Path(name) / "spool")
-        desk = Desk(Settings(folder=Path(name)), store, spool)
+        desk = Desk(settings, store, spool)
         spec, notes = gather(_files(args), spool)
         _say(args, notes)
         desk.open(spec)
@@ -96,7 +105,7 @@ def paint(args: argparse.Namespace) -> int:
             claimed = store.claim("paint", lease=1e9)
             assert claimed is not None
             try:
-                paint_claimed(claimed, None, store, spool, "cpu", "paint")
+                paint_claimed(claimed, None, build, store, spool, "paint")
             finally:
                 desk.close()  # whatever happened, nobody waits for more
 
@@ -163,6 +172,34 @@ def engines(args: argparse.Namespace) -> int:
     return 0
 
 
+def weights(args: argparse.Namespace) -> int:
+    from overpaint_backend import weights as room
+    from overpaint_backend.settings import load_settings
+
+    root, well = load_settings(flags={"weights": args.weights}).weights, True
+    if args.what == "list":
+        for one in room.entries(root):
+            words = f"{one.name:12} {one.engine:6} {one.state:10} {room.in_words(one.size):>9}  {one.folder}"
+            words += f" ({one.repository}; licence: {one.licence})"
+            print(json.dumps(asdict(one)) if args.json else words)
+    elif args.what == "fetch":
+        for name in (name for given in args.names for name in room.named(given)):
+            folder = room.fetch(name, root, lambda offer: _agrees(args, offer), args.endpoint)
+            print(json.dumps({"name": name, "folder": str(folder)}) if args.json else f"{name} is in {folder}")
+    elif args.what == "import":
+        folder = room.adopt(args.folder, root, args.name)
+        licence = room.published(folder.name).licence
+        result = {"name": folder.name, "folder": str(folder), "licence": licence}
+        print(json.dumps(result) if args.json else f"{folder.name} is in {folder}; licence: {licence}")
+    else:
+        for name in args.names or [one.name for one in room.PUBLISHED]:
+            for finding in room.verify(name, root):
+                well = well and finding.well
+                mark = "ok " if finding.well else "BAD"
+                print(json.dumps({"name": name} | asdict(finding)) if args.json else f"{mark} {name}: {finding.words}")
+    return 0 if well else 1
+
+
 def doctor(args: argparse.Namespace) -> int:
     from overpaint_backend.doctor import examine
 
@@ -181,17 +218,60 @@ def demo(args: argparse.Namespace) -> int:
 
 
 def bench(args: argparse.Namespace) -> int:
-    from overpaint_backend.measure.wire import bench_wire
-    from overpaint_backend.media import probe, read_frames
-
-    frames = None if args.clip is None else list(read_frames(probe(args.clip)))
-    figures = bench_wire(frames, args.repeats)
+    figures = args.measure(args)
     if args.json:
         print(json.dumps(figures))
     else:
-        for name, value in figures.items():
-            print(f"{name:28} {value}")
+        for name, value in _lines(figures):
+            print(f"{name:40} {value}")
     return 0
+
+
+def _bench_wire(args: argparse.Namespace) -> dict[str, Any]:
+    from overpaint_backend.measure.wire import bench_wire
+    from overpaint_backend.media import probe, read_frames
+
+    return bench_wire(None if args.clip is None else list(read_frames(probe(args.clip))), args.repeats)
+
+
+def _bench_flops(args: argparse.Namespace) -> dict[str, Any]:
+    return _learned(args).bench_flops(
+        frames=args.frames, size=args.size, mask=args.mask, text=args.text, steps=args.steps
+    )
+
+
+def _bench_paint(args: argparse.Namespace) -> dict[str, Any]:
+    return _learned(args).bench_paint(
+        weights=args.weights, frames=args.frames, size=args.size, steps=args.steps, device=args.device
+    )
+
+
+def _bench_shortcuts(args: argparse.Namespace) -> dict[str, Any]:
+    return _learned(args).bench_shortcuts(
+        weights=args.weights, frames=args.frames, size=args.size, steps=args.steps, device=args.device
+    )
+
+
+def _learned(args: argparse.Namespace) -> Any:
+    """The module of a benchmark that computes with torch, which this file must not import. Raises in words."""
+    from overpaint_backend import registry
+
+    if registry.card(args.engine).name != "vires":
+        raise Invalid(field="engine", message=f"{args.engine} cannot be measured so", remedy="Choose vires")
+    try:
+        return importlib.import_module(f"overpaint_backend.measure.{args.what}")
+    except ModuleNotFoundError as error:
+        what = f"{error.name} is needed, and it is not installed"
+        raise Unavailable(field="engine", message=what, remedy="Say pip install 'overpaint[engines]'") from None
+
+
+def _lines(figures: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Nested figures as flat names and values."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            yield from _lines(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 # What the verbs share.
@@ -307,6 +387,22 @@ def _done(args: argparse.Namespace, spec: JobSpec) -> None:
     print(json.dumps(result) if args.json else f"{len(spec.clip)} frames of {spec.clip.size} in {args.out}")
 
 
+def _agrees(args: argparse.Namespace, offer: Offer) -> bool:
+    """Show what would come and under which licence; whether that is accepted, by the flag or by whoever sits there."""
+    from overpaint_backend.weights import in_words
+
+    if args.json:
+        print(json.dumps({"offer": asdict(offer), "size": offer.size}))
+    else:
+        print(f"{offer.name}: {in_words(offer.size)} from {offer.repository} at {offer.revision}")
+        for file in offer.files:
+            print(f"  {in_words(file.size):>10}  {file.name}")
+        print(f"licence: {offer.licence}; https://huggingface.co/{offer.repository}", flush=True)
+    if args.accept_licence or not sys.stdin.isatty():
+        return args.accept_licence
+    return input("Do you accept the licence? [y/N] ").strip().lower() in ("y", "yes")
+
+
 def _card_as_json(card: EngineCard) -> dict[str, object]:
     from overpaint import wire
 
@@ -330,6 +426,9 @@ def _parser() -> argparse.ArgumentParser:
     def add_json(to: argparse.ArgumentParser) -> None:
         to.add_argument("--json", action="store_true", help="JSON lines instead of words")
 
+    def add_weights(to: argparse.ArgumentParser) -> None:
+        to.add_argument("--weights", type=Path, help="where the engines' weights are")
+
     def add_server(to: argparse.ArgumentParser, default: str | None = "127.0.0.1:8765") -> None:
         to.add_argument("--server", default=os.environ.get("OVERPAINT_SERVER", default), metavar="HOST:PORT")
         to.add_argument("--token-file", type=Path, help="holds the server's token (or OVERPAINT_TOKEN does)")
@@ -338,6 +437,7 @@ def _parser() -> argparse.ArgumentParser:
     one = verb(serve, "run the backend")
     one.add_argument("--listen", metavar="HOST:PORT", help="127.0.0.1:8765 unless said; port 0 takes a free one")
     one.add_argument("--folder", type=Path, help="where jobs and pixels are kept")
+    add_weights(one)
     one.add_argument("--token-file", type=Path, help="holds the token that clients must show")
     one.add_argument("--certificate", type=Path, help="TLS certificate, PEM")
     one.add_argument("--key", type=Path, help="TLS key, PEM")
@@ -364,6 +464,9 @@ def _parser() -> argparse.ArgumentParser:
         add_json(one)
         if run is submit:
             add_server(one)
+        else:
+            add_weights(one)
+            one.add_argument("--device", help="cpu, cuda:0, ...; the first graphics card unless said, else the CPU")
 
     one = verb(jobs, "list a server's jobs, or end one")
     which = one.add_mutually_exclusive_group()
@@ -373,6 +476,28 @@ def _parser() -> argparse.ArgumentParser:
     add_server(one)
 
     add_json(verb(engines, "list the engines and what they take"))
+
+    acts = verb(weights, "list, fetch, import or verify what the engines have learned").add_subparsers(
+        required=True, metavar="WHAT", dest="what"
+    )
+    one = acts.add_parser("list", help="which weights there are, and which of them are here")
+    add_json(one)
+    add_weights(one)
+    one = acts.add_parser("fetch", help="download from Hugging Face; goes on where it was interrupted")
+    one.add_argument("names", nargs="+", metavar="NAME", help="of an engine, or of one of the weights that are listed")
+    one.add_argument("--endpoint", metavar="URL", help="a mirror of huggingface.co")
+    one.add_argument("--accept-licence", action="store_true", help="you have read the licence and accept it")
+    add_json(one)
+    add_weights(one)
+    one = acts.add_parser("import", help="copy what was downloaded by other means; works offline")
+    one.add_argument("folder", type=Path, help="a snapshot of the hub's cache, or a git clone; it is not changed")
+    one.add_argument("--as", dest="name", metavar="NAME", help="which weights they are, where the path does not tell")
+    add_json(one)
+    add_weights(one)
+    one = acts.add_parser("verify", help="compare checksums, and every tensor's name and shape with the model's")
+    one.add_argument("names", nargs="*", metavar="NAME", help="all unless given")
+    add_json(one)
+    add_weights(one)
 
     one = verb(doctor, "check this machine")
     one.add_argument("--folder", type=Path, help="where jobs and pixels are kept")
@@ -385,11 +510,38 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--cache", type=Path, default=Path(".cache/clips"), help="where the clip is kept")
     one.add_argument("--out", type=Path, default=Path("out/demo"))
 
-    one = verb(bench, "measure")
-    one.add_argument("what", choices=["wire"], help="wire: our stream against PNG over HTTP")
+    kinds = verb(bench, "measure").add_subparsers(required=True, metavar="WHAT", dest="what")
+    one = kinds.add_parser("wire", help="our stream against PNG over HTTP")
+    one.set_defaults(measure=_bench_wire)
     one.add_argument("--clip", type=Path, help="movie to measure with; a generated one unless given")
     one.add_argument("--repeats", type=int, default=5)
     add_json(one)
+    one = kinds.add_parser("flops", help="the work of a clip, counted: the same on every machine")
+    one.set_defaults(measure=_bench_flops)
+    one.add_argument("--engine", default="vires")
+    one.add_argument("--frames", type=int, default=51)
+    one.add_argument("--size", type=int, default=512, metavar="PIXELS", help="of each side")
+    one.add_argument(
+        "--mask", type=Path, help="movie or pictures: where the sketch is; it may be anywhere unless given"
+    )
+    one.add_argument("--text", type=int, default=150, metavar="TOKENS", help="length of the prompt")
+    one.add_argument("--steps", type=int, default=30)
+    add_json(one)
+    for name, run, words, usual in (
+        ("paint", _bench_paint, "the time of a clip on this machine, stage by stage", (17, 128, 4)),
+        ("shortcuts", _bench_shortcuts, "what each approximation saves, and what it costs", (17, 64, 12)),
+    ):
+        one = kinds.add_parser(name, help=words)
+        one.set_defaults(measure=run)
+        one.add_argument("--engine", default="vires")
+        one.add_argument("--weights", type=Path, help="random ones unless given; on a CPU those are of a small model")
+        one.add_argument("--frames", type=int, help=f"51 unless said; {usual[0]} on a CPU")
+        one.add_argument(
+            "--size", type=int, metavar="PIXELS", help=f"of each side: 512 unless said; {usual[1]} on a CPU"
+        )
+        one.add_argument("--steps", type=int, help=f"30 unless said; {usual[2]} on a CPU")
+        one.add_argument("--device", help="cpu, cuda:0, ...; the first graphics card unless said, else the CPU")
+        add_json(one)
     return parser
 
 

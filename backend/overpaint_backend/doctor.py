@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from overpaint.client import Client
-from overpaint.errors import OverpaintError
+from overpaint.errors import Missing, OverpaintError, Unavailable
 
 from overpaint_backend import registry
+from overpaint_backend.desk import devices
 from overpaint_backend.media import ffmpeg_binary
 from overpaint_backend.settings import load_settings
 
@@ -33,7 +34,8 @@ class Finding:
 
 def examine(folder: Path | None, connect: Callable[[], Client] | None) -> tuple[Finding, ...]:
     """All findings; the server is asked only where `connect` is given."""
-    found = [*_python(), *_ffmpeg(), *_engines(), *_folder(folder)]
+    settings = load_settings(flags={"folder": folder})
+    found = [*_python(), *_ffmpeg(), *_engines(settings.weights), *_folder(settings.folder)]
     return (*found, *(_server(connect) if connect else ()))
 
 
@@ -49,18 +51,20 @@ def _ffmpeg() -> Iterator[Finding]:
         yield Finding(part="ffmpeg", well=False, words=str(error), remedy="Install ffmpeg, or imageio-ffmpeg with pip")
 
 
-def _engines() -> Iterator[Finding]:
+def _engines(weights: Path) -> Iterator[Finding]:
+    device = devices()[0].name
     for name in registry.names():
         try:
             card = registry.card(name)
-            registry.build(name, "cpu")
-            yield Finding(part=f"engine {name}", well=True, words=f"{card.title} {card.version}, ready on cpu")
+            registry.build(name, device, weights)
+            yield Finding(part=f"engine {name}", well=True, words=f"{card.title} {card.version}, ready on {device}")
+        except (Missing, Unavailable) as error:  # not fetched yet: that is no fault of this machine
+            yield Finding(part=f"engine {name}", well=True, words=f"not set up: {error.message}. {error.remedy}")
         except Exception as error:  # an engine may come from anyone; it must not keep the doctor from its round
             yield Finding(part=f"engine {name}", well=False, words=str(error), remedy="Reinstall or remove its package")
 
 
-def _folder(folder: Path | None) -> Iterator[Finding]:
-    folder = folder or load_settings().folder
+def _folder(folder: Path) -> Iterator[Finding]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -64,7 +64,10 @@ class Progress(Protocol):
 
 
 class Engine(Protocol):
-    """A model behind our interface. Its package offers `card` and `build(device) -> Engine`."""
+    """A model behind our interface. Its package offers `card` and `build(device, weights) -> Engine`.
+
+    The engine's own `card` may be closer than its package's: some weights work at another native size.
+    """
 
     card: EngineCard
 

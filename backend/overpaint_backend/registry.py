@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import logging
+import os
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 from overpaint.card import EngineCard
@@ -43,9 +45,15 @@ def cards() -> tuple[EngineCard, ...]:
     return tuple(found)
 
 
-def build(name: str, device: str) -> Engine:
-    """The engine itself, ready on `device` ("cpu", "cuda:0", ...). May take long and much memory. Raises Missing."""
-    return _package(name).build(device)
+def build(name: str, device: str, weights: Path) -> Engine:
+    """The engine itself, for `device` ("cpu", "cuda:0", ...), with what it needs out of the folder `weights`.
+
+    May take long and much memory. Raises Missing where there is no such engine or its weights are not there, and
+    Unavailable where something is not installed.
+    """
+    # Graphics cards are counted as nvidia-smi counts them, or a device's name would mean another one to torch.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    return _package(name).build(device, weights)
 
 
 def _package(name: str) -> ModuleType:

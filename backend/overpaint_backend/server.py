@@ -51,7 +51,7 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
         self.address = _bind(self._grpc, settings)
-        self._workers = LocalWorkers(folder, tuple(device.name for device in devices()), self._store)
+        self._workers = LocalWorkers(folder, settings.weights, tuple(device.name for device in devices()), self._store)
 
     def start(self) -> None:
         self._workers.start()

@@ -24,12 +24,13 @@ def _default_folder() -> Path:
 class Settings:
     """What the server can be told.
 
-    `listen` is host:port (port 0: a free one). `folder` holds jobs and pixels. `token_file`, `certificate` and `key` are
-    needed for any host but loopback. `max_frames` and `max_pixels` (of one frame) bound a job.
+    `listen` is host:port (port 0: a free one). `folder` holds jobs and pixels, `weights` those of the engines (in `folder`
+    unless said). `token_file`, `certificate` and `key` are needed for any host but loopback. `max_frames` and `max_pixels` (of one frame) bound a job.
     """
 
     listen: str = "127.0.0.1:8765"
     folder: Path = Path()
+    weights: Path = Path()
     token_file: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
@@ -69,7 +70,8 @@ def load_settings(file: Path | None = None, flags: Mapping[str, Any] | None = No
         raise Invalid(
             field=unknown[0], message="there is no such setting", remedy=f"Known are: {', '.join(sorted(known))}"
         )
-    settings = Settings(**{name: _parse(name, value) for name, value in values.items()})
+    parsed = {name: _parse(name, value) for name, value in values.items()}
+    settings = Settings(**{"weights": parsed["folder"] / "weights"} | parsed)
     _check(settings)
     return settings
 

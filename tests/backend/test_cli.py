@@ -224,9 +224,10 @@ def test_a_server_for_other_machines_needs_a_token_and_tls(tmp_path: Path) -> No
 def test_engines_and_doctor_speak(tmp_path: Path) -> None:
     assert "toy" in overpaint("engines").stdout
     cards = [json.loads(line) for line in overpaint("engines", "--json").stdout.splitlines()]
-    assert {"flow", "toy"} <= {card["name"] for card in cards}
+    assert {"flow", "toy", "vires"} <= {card["name"] for card in cards}
     well = overpaint("doctor", "--folder", tmp_path)
     assert "ok  engine toy" in well.stdout and "ok  ffmpeg" in well.stdout
+    assert "ok  engine vires: not set up: " in well.stdout  # no weights in this folder, which is no fault
     ill = overpaint("doctor", "--folder", tmp_path, "--server", "127.0.0.1:9")
     assert ill.returncode == 1 and "BAD server" in ill.stdout and "overpaint serve" in ill.stdout
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from overpaint.client import Client
 from overpaint.clip import Size
 from overpaint.edit import Edit, Guide, GuideKey, Input, Knot, Stroke, Task
 from overpaint.errors import Exhausted, Invalid, OverpaintError, Unauthenticated, Unavailable
+from overpaint_backend.desk import devices
 from overpaint_backend.settings import load_settings
 
 from tests.serving import serving
@@ -80,6 +82,42 @@ def test_settings_come_from_file_then_environment_then_flags(tmp_path: Path, mon
     monkeypatch.setenv("OVERPAINT_LISTEN", "127.0.0.1:2")
     settings = load_settings(file, {"listen": "127.0.0.1:3", "folder": None})
     assert (settings.listen, settings.max_frames, settings.max_pixels) == ("127.0.0.1:3", 7, 6)
+
+
+def test_weights_lie_in_the_folder_unless_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(flags={"folder": tmp_path}).weights == tmp_path / "weights"
+    monkeypatch.setenv("OVERPAINT_WEIGHTS", str(tmp_path / "elsewhere"))
+    assert load_settings(flags={"folder": tmp_path}).weights == tmp_path / "elsewhere"
+    assert load_settings(flags={"weights": tmp_path / "flag"}).weights == tmp_path / "flag"
+
+
+@pytest.mark.parametrize(
+    ("visible", "names"),
+    [
+        (None, [("cuda:0", "NVIDIA A"), ("cuda:1", "NVIDIA B")]),
+        ("1", [("cuda:0", "NVIDIA B")]),
+        ("GPU-b, GPU-a", [("cuda:0", "NVIDIA B"), ("cuda:1", "NVIDIA A")]),
+        ("", []),
+    ],
+)
+def test_graphics_cards_are_found_without_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, names: list[tuple[str, str]]
+) -> None:
+    tool = tmp_path / "nvidia-smi"  # says what the real one says of two cards, one of which hides its memory
+    tool.write_text("#!/bin/sh\necho '0, GPU-a, NVIDIA A, 24576'\necho '1, GPU-b, NVIDIA B, [N/A]'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    devices.cache_clear()
+    found = devices()
+    devices.cache_clear()
+    if names:
+        assert [(device.name, device.title) for device in found] == names
+        assert all(device.memory_bytes == (24 << 30 if device.title == "NVIDIA A" else 0) for device in found)
+    else:
+        assert [device.name for device in found] == ["cpu"]
 
 
 @pytest.mark.parametrize(

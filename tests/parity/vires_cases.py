@@ -272,7 +272,7 @@ def scheduler(folder: Path, theirs: Numbers) -> Cases:
     yield "lms_sigmas_1001", schedule.lms_sigmas()
     for kind in ("bf16", "fp32"):
         for steps in (int(name.split("_")[2]) for name in theirs if re.fullmatch(rf"timesteps_{kind}_\d+", name)):
-            times = torch.tensor(schedule.times(steps, 512, 512, 51, parity=kind == "bf16"))
+            times = torch.tensor(schedule.times(steps, schedule.bend(512, 512, 51, parity=kind == "bf16")))
             yield f"timesteps_{kind}_{steps}", times
             index = (times.bfloat16() if kind == "bf16" else times).long()
             yield f"pww_index_{kind}_{steps}", index
@@ -287,7 +287,7 @@ def scheduler(folder: Path, theirs: Numbers) -> Cases:
 def sampled(theirs: Numbers, case: str) -> Cases:
     states: list[Tensor] = []
     active: list[Tensor] = []
-    times = schedule.times(8, 48, 64, 34)
+    times = schedule.times(8, schedule.bend(48, 64, 34))
 
     def velocity(x: Tensor, t: float, frames: Tensor | None) -> tuple[Tensor, Tensor]:
         states.append(x[0, :4])

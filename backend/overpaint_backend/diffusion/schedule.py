@@ -35,16 +35,13 @@ def bent(u: Float32[Tensor, " n"], ratio: float) -> Float32[Tensor, " n"]:
     return (ratio * u / (1 + (ratio - 1) * u) * END).clamp(max=END)  # rounding may lead a little past it
 
 
-def times(steps: int, height: int, width: int, frames: int, *, parity: bool = False) -> tuple[float, ...]:
-    """When to look in each step: falling from 1000, the last above 0, where sampling ends. Raises Invalid.
-
-    Sizes in pixels and frames of the clip, `parity` as in `bend`.
-    """
+def times(steps: int, ratio: float) -> tuple[float, ...]:
+    """When to look in each step: falling from 1000, the last above 0, where sampling ends. `ratio` as in `bend`. Raises Invalid."""
     if steps < 1:
         raise Invalid(field="steps", message=f"{steps} steps paint nothing", remedy="Give 1 or more")
     # In thousandths, and divided after rounding to float32: so the official code gets its last digits.
     u = torch.tensor([(1 - i / steps) * END for i in range(steps)]) / END
-    return tuple(bent(u, bend(height, width, frames, parity=parity)).tolist())
+    return tuple(bent(u, ratio).tolist())
 
 
 def lms_sigmas() -> Float32[Tensor, 1001]:

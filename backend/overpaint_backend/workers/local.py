@@ -9,6 +9,8 @@ import threading
 import time
 import traceback
 import uuid
+from collections.abc import Callable
+from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
@@ -26,7 +28,7 @@ PAUSE = 0.05  # seconds between two looks into the queue
 log = logging.getLogger(__name__)
 
 
-def work(folder: Path, device: str, name: str) -> None:
+def work(folder: Path, weights: Path, device: str, name: str) -> None:
     """The life of a worker process: claim a job, run it, again, until the server that started it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to answer
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -34,12 +36,13 @@ def work(folder: Path, device: str, name: str) -> None:
     server = multiprocessing.parent_process()
     threading.Thread(target=_renew, args=(store, name), daemon=True).start()
     engine: Engine | None = None
+    build = partial(registry.build, device=device, weights=weights)
     while server is None or server.is_alive():
         spec = store.claim(name, LEASE)
         if spec is None:
             time.sleep(PAUSE)
             continue
-        engine = paint_claimed(spec, engine, store, spool, device, name)
+        engine = paint_claimed(spec, engine, build, store, spool, name)
 
 
 def _renew(store: Store, name: str) -> None:
@@ -50,13 +53,16 @@ def _renew(store: Store, name: str) -> None:
 
 
 def paint_claimed(
-    spec: JobSpec, engine: Engine | None, store: Store, spool: Spool, device: str, worker: str
+    spec: JobSpec, engine: Engine | None, build: Callable[[str], Engine], store: Store, spool: Spool, worker: str
 ) -> Engine | None:
-    """Run a job that `worker` has claimed and record how it ended; returns the engine, ready for the next job."""
+    """Run a job that `worker` has claimed and record how it ended; returns the engine, ready for the next job.
+
+    `engine` is the one of the job before; `build` makes another by its name.
+    """
     try:
         if engine is None or engine.card.name != spec.engine:
             engine = None  # let go of the old one's memory before the new one is built
-            engine = registry.build(spec.engine, device)
+            engine = build(spec.engine)
         run_job(spec, engine, store, spool, worker)
     except Cancelled:
         spool.drop_windows(spec.id)
@@ -88,8 +94,8 @@ def paint_claimed(
 class LocalWorkers:
     """Starts a worker for each device, and another whenever one ends."""
 
-    def __init__(self, folder: Path, devices: tuple[str, ...], store: Store) -> None:
-        self._folder, self._store = folder, store
+    def __init__(self, folder: Path, weights: Path, devices: tuple[str, ...], store: Store) -> None:
+        self._folder, self._weights, self._store = folder, weights, store
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._supervise, args=(one,), daemon=True) for one in devices]
         self._processes: dict[str, SpawnProcess] = {}
@@ -111,7 +117,9 @@ class LocalWorkers:
         context = multiprocessing.get_context("spawn")
         while not self._stopping.is_set():
             name = f"{device}/{uuid.uuid4().hex[:8]}"
-            process = context.Process(target=work, args=(self._folder, device, name), name=name, daemon=True)
+            process = context.Process(
+                target=work, args=(self._folder, self._weights, device, name), name=name, daemon=True
+            )
             process.start()
             self._processes[device] = process
             if self._stopping.is_set():

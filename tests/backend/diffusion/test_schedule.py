@@ -24,7 +24,7 @@ SIDES = st.integers(8, 256).map(lambda eighths: 8 * eighths)
 def test_times_fall_from_noise_to_just_above_the_picture(
     steps: int, height: int, width: int, frames: int, parity: bool
 ) -> None:
-    found = times(steps, height, width, frames, parity=parity)
+    found = times(steps, bend(height, width, frames, parity=parity))
     assert len(found) == steps and found[0] == pytest.approx(END)
     lengths = [before - after for before, after in pairwise((*found, 0.0))]
     assert min(lengths) > 0
@@ -36,13 +36,13 @@ def test_the_larger_the_clip_the_longer_it_stays_noisy() -> None:
     assert bend(512, 512, 51, parity=True) == 3.875
     assert bend(512, 512, 1) == bend(512, 512, 16) == 1.0
     assert bend(256, 1024, 1) == 1.0 and bend(1024, 1024, 1) == 2.0
-    assert times(4, 512, 512, 1) == (1000, 750, 500, 250)
-    assert all(a <= b for a, b in zip(times(30, 512, 512, 17), times(30, 512, 512, 51), strict=True))
+    assert times(4, 1.0) == (1000, 750, 500, 250)
+    assert all(a <= b for a, b in zip(times(30, bend(512, 512, 17)), times(30, bend(512, 512, 51)), strict=True))
 
 
 def test_no_steps_are_refused() -> None:
     with pytest.raises(Invalid, match="steps"):
-        times(0, 512, 512, 51)
+        times(0, 1.0)
 
 
 @pytest.mark.filterwarnings("default")  # about what diffusers imports

@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 
 import torch  # noqa: E402
 from overpaint_backend.diffusion.noise import normal  # noqa: E402
-from overpaint_backend.diffusion.schedule import END, times  # noqa: E402
+from overpaint_backend.diffusion.schedule import END, bend, times  # noqa: E402
 from overpaint_backend.diffusion.solvers import Corrected, Euler, Solver  # noqa: E402
 
 CHANNELS, WIDE = 16, 6
@@ -40,7 +40,7 @@ def mixture(spread: float, guidance: float) -> Flow:
 
 
 def walk(solver: Solver, velocity: Flow, steps: int) -> torch.Tensor:
-    z, looks = START, times(steps, 512, 512, 51)
+    z, looks = START, times(steps, bend(512, 512, 51))
     for t, after in zip(looks, (*looks[1:], 0.0), strict=True):
         z = z + solver.move(velocity(z, t), (t - after) / END)
     return z

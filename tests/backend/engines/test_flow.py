@@ -1,5 +1,7 @@
 """The flow engine against footage whose truth is known: a textured world, a camera that moves by fractions of a pixel, noise."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -56,7 +58,7 @@ def quiet(stage: str, step: int, steps: int) -> None:
 
 
 def paint(cut: WindowInput, progress=quiet, **options) -> np.ndarray:
-    engine = build("cpu")
+    engine = build("cpu", Path())
     out = engine.paint(cut, engine.encode(Edit(task=cut.task, options=options)), None, progress).frames
     assert out.dtype == np.float32
     assert out.shape == cut.frames.shape

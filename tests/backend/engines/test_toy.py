@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def quiet(stage: str, step: int, steps: int) -> None:
 
 
 def paint(cut: WindowInput, carry=None, progress=quiet, **edit):
-    engine = build("cpu")
+    engine = build("cpu", Path())
     return engine.paint(cut, engine.encode(Edit(task=cut.task, **edit)), carry, progress)
 
 

@@ -17,7 +17,9 @@ class DiTConfig:
     `hint_widths` are the channels of the hint net's five stages: three of its stem, then those of the two deeper blocks.
     `hint_groups` are the GroupNorm groups of stem, residual blocks and last convolutions. `chunk` is how many frames the
     hint net takes at once, `time_factor` how many of them make a latent frame, `space_factor` how many pixels (of a side)
-    a latent pixel.
+    a latent pixel. Two things the published model does not have: `direct_sketch` adds the lines of each token's own pixels
+    to the token, through one linear layer, and `time_ratio` is how far times move towards the noise (None: as the clip's
+    size asks, see `schedule.bend`).
     """
 
     latent_channels: int = 4
@@ -35,6 +37,8 @@ class DiTConfig:
     chunk: int = 17
     time_factor: int = 4
     space_factor: int = 8
+    direct_sketch: bool = False
+    time_ratio: float | None = None
 
     @property
     def in_channels(self) -> int:
@@ -64,7 +68,24 @@ class VAEConfig:
     micro_batch: int = 4
 
 
-C = TypeVar("C", DiTConfig, VAEConfig)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PCAConfig:
+    """A block autoencoder in place of the published one: principal components of blocks, and a decoder that mends them.
+
+    A block is `block` pixels (of a side) by `time_factor` frames. `width` are the channels of the residual decoder at half
+    the size.
+    """
+
+    kind: str = "pca"
+    latent_channels: int = 16
+    block: int = 4
+    time_factor: int = 4
+    width: int = 32
+    chunk: int = 17
+    micro_batch: int = 17
+
+
+C = TypeVar("C", DiTConfig, VAEConfig, PCAConfig)
 FILE = "overpaint.json"
 
 
@@ -80,9 +101,17 @@ def read(kind: type[C], folder: Path) -> C:
     unknown = sorted(set(given) - {field.name for field in fields(kind)})
     if unknown:
         raise Invalid(field="weights", message=f"{path} names {unknown[0]!r}, which is no width", remedy="Take it out")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    widths: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return kind(**widths)
 
 
-def write(config: DiTConfig | VAEConfig, folder: Path) -> None:
+def read_vae(folder: Path) -> VAEConfig | PCAConfig:
+    """As `read`, of either autoencoder: its `kind` tells which. Raises Invalid."""
+    path = folder / FILE
+    named = path.is_file() and '"kind"' in path.read_text()
+    return read(PCAConfig, folder) if named else read(VAEConfig, folder)
+
+
+def write(config: DiTConfig | VAEConfig | PCAConfig, folder: Path) -> None:
     """Put the widths beside the weights."""
     (folder / FILE).write_text(json.dumps(asdict(config), indent=2) + "\n")

@@ -247,6 +247,24 @@ class Patches(nn.Module):
         return rearrange(self.proj(x), "b d t h w -> b t (h w) d")
 
 
+class Blocks(nn.Module):
+    """The lines of each token's own pixels to a token: not in the published model, see `DiTConfig.direct_sketch`."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        height, width = (side * config.space_factor for side in config.patch)
+        size = (config.time_factor, height, width)
+        self.proj = nn.Conv3d(config.hint_channels, config.hidden, size, stride=size)
+        self.chunk, self.size = config.chunk, size
+
+    def forward(self, hint: Float[Tensor, "b c f h w"]) -> Tokens:
+        """Frames fall into latent frames as in the hint net: each chunk is lengthened in front."""
+        ft, fh, fw = self.size
+        around = (0, -hint.shape[4] % fw, 0, -hint.shape[3] % fh)
+        parts = [self.proj(F.pad(one, (*around, -one.shape[2] % ft, 0))) for one in hint.split(self.chunk, 2)]
+        return rearrange(torch.cat(parts, 2), "b d t h w -> b t (h w) d")
+
+
 class Captions(nn.Module):
     """Text embeddings to tokens; `y_embedding` is the text of "no text"."""
 
@@ -292,6 +310,7 @@ class Ready:
     where    position embedding of a frame's tokens, "s d"
     turn     rotary embedding of the frames, "2 t dh"
     fps      its embedding, "1 d"
+    drawn    what the lines of a token's own pixels add to it, where the model wants that
     """
 
     hint: tuple[Begun, ...]
@@ -299,6 +318,7 @@ class Ready:
     where: Float[Tensor, "s d"]
     turn: Float[Tensor, "2 t dh"]
     fps: Float[Tensor, "1 d"]
+    drawn: Tokens | None = None
 
 
 class Shortcuts:
@@ -363,6 +383,8 @@ class DiT(nn.Module):
         self.t_block = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
         self.y_embedder = Captions(config)
         self.hint_embedder = Patches(config.hint_widths[-1], width, config.patch)
+        if config.direct_sketch:
+            self.sketch_embedder = Blocks(config)
         self.hint_net = HintNet(config)
         self.input_hint_block, self.hint_blocks, self.hint_mid_convs = (
             self.hint_net.stem,
@@ -403,6 +425,7 @@ class DiT(nn.Module):
             where=self._where(-(-h // ph), -(-w // pw), math.sqrt(hint.shape[3] * hint.shape[4])),
             turn=self._turn(t),
             fps=self.fps_embedder(torch.as_tensor(fps, device=hint.device).reshape(-1).to(hint.dtype)),
+            drawn=self.sketch_embedder(hint) if self.config.direct_sketch else None,
         )
 
     def step(
@@ -424,6 +447,8 @@ class DiT(nn.Module):
         when = when.to(self.dtype).float() if self.parity else when
         now, clean = self.t_embedder(when) + ready.fps, self.t_embedder(torch.zeros_like(when)) + ready.fps
         x = self.x_embedder(x) + ready.where
+        if ready.drawn is not None:
+            x = x + ready.drawn
         step = Step(
             table=self._table(now, clean, frames),
             sigma=self.sigmas[when.long().to(self.sigmas.device)],

@@ -221,6 +221,7 @@ class HintNet:
     def __init__(self, config: DiTConfig) -> None:
         a, b, c, d, e = config.hint_widths
         stem, block, last = config.hint_groups
+        shrink = config.space_factor // 4  # stem and first deep block make it 4 times smaller, the second does the rest
         plan = ((config.hint_channels, a, 1), (a, a, 1), (a, b, 2), (b, b, 1), (b, c, 1), (c, c, 1))
         self.chunk, self.time_factor = config.chunk, config.time_factor
         self.stem = nn.Sequential()
@@ -231,7 +232,7 @@ class HintNet:
                 ResBlock(c, config.hidden, block),
                 CausalConv3d(c, d, (2, 2)),
                 ResBlock(d, config.hidden, block),
-                CausalConv3d(d, e, (2, 2)),
+                CausalConv3d(d, e, (2, shrink)),
                 ResBlock(e, config.hidden, block),
             ]
         )

@@ -33,18 +33,23 @@ def dilate(mask: Num[np.ndarray, "t h w"], cells: int = PAINTING) -> Bool[np.nda
     return grown | (mask > 0)
 
 
-def down_sample_mask(mask: Float[Tensor, "b 1 f h w"]) -> Float[Tensor, "b 1 t h/8 w/8"]:
-    """The mask on the latent grid, 0 or 1; `mask` is in [0, 1], its sides multiples of 8.
+def down_sample_mask(
+    mask: Float[Tensor, "b 1 f h w"], side: int = SIDE, blocks: bool = False
+) -> Float[Tensor, "b 1 t h/side w/side"]:
+    """The mask on the latent grid, 0 or 1; `mask` is in [0, 1], its sides multiples of `side`.
 
     Linear interpolation, and all that is not 0. A latent frame comes from the frames that the autoencoder puts into it:
     of each chunk of 17 the first alone, then four at a time. In a shorter last chunk too the last frames are grouped by
-    four, and the first latent frame takes what remains (one to four frames).
+    four, and the first latent frame takes what remains (one to four frames). `blocks`: a latent pixel is 1 where any of
+    its pixels is not 0, for an autoencoder whose latent pixels know their own block only.
     """
-    height, width = mask.shape[3] // SIDE, mask.shape[4] // SIDE
+    height, width = mask.shape[3] // side, mask.shape[4] // side
     parts: list[Tensor] = []
     for chunk in mask.split(CHUNK, dim=2):
         first = (chunk.shape[2] - 1) % GROUP + 1
         for part in (chunk[:, :, :first], chunk[:, :, first:]):
             if part.shape[2]:
-                parts.append(F.interpolate(part, (part.shape[2] // GROUP or 1, height, width), mode="trilinear"))
+                size = (part.shape[2] // GROUP or 1, height, width)
+                shrunk = F.adaptive_max_pool3d(part, size) if blocks else F.interpolate(part, size, mode="trilinear")
+                parts.append(shrunk)
     return (torch.cat(parts, 2) > 0).float()

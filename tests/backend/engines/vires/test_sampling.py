@@ -12,12 +12,12 @@ pytest.importorskip("torch")
 
 import torch  # noqa: E402
 from overpaint_backend.diffusion.noise import normal  # noqa: E402
-from overpaint_backend.diffusion.schedule import END, times  # noqa: E402
+from overpaint_backend.diffusion.schedule import END, bend, times  # noqa: E402
 from overpaint_backend.diffusion.solvers import Corrected, Euler  # noqa: E402
 from overpaint_backend.engines.vires.sampling import sample  # noqa: E402
 
 SHAPE = (1, 4, 7, 3, 5)
-TIMES = times(6, 512, 512, 22)
+TIMES = times(6, bend(512, 512, 22))
 START = normal(SHAPE, 3)
 WHOLE = torch.ones(1, 1, *SHAPE[2:])
 SOLVERS = (Euler, Corrected)
