@@ -55,7 +55,7 @@ test-torch: .venv/engines
 test-blender: blender
 	@$(BIN)/pytest -m blender
 
-lint: .venv/ready
+lint: .venv/engines
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
