@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from overpaint.card import EngineCard
 from overpaint.errors import Missing, Unavailable
 
 from overpaint_backend.engine import Engine
@@ -19,6 +20,11 @@ def build(device: str, weights: Path) -> Engine:
     Raises Unavailable where the extra `engines` is not installed or torch knows no such device, and Missing where
     the weights are not there.
     """
+    return made(card, device, weights, weights)
+
+
+def made(card: EngineCard, device: str, weights: Path, root: Path) -> Engine:
+    """An engine of this family, whose own weights are in `weights`; what it keeps for itself goes into `root`."""
     for package in ("torch", "diffusers", "transformers", "safetensors", "sentencepiece"):
         if importlib.util.find_spec(package) is None:
             what = f"the engine {card.name} needs {package}, and it is not installed"
@@ -29,4 +35,4 @@ def build(device: str, weights: Path) -> Engine:
             raise Missing(field="weights", message=what, remedy="Say overpaint weights fetch vires")
     from overpaint_backend.engines.vires.engine import VIRESEngine
 
-    return VIRESEngine(device, weights)
+    return VIRESEngine(card, device, weights, cache=root / "cache" / "text")

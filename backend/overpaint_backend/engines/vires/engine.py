@@ -23,7 +23,7 @@ from overpaint_backend.diffusion.schedule import bend, times
 from overpaint_backend.diffusion.solvers import Corrected, Euler, Solver
 from overpaint_backend.engine import Carry, Conditioning, Progress, WindowInput, WindowOutput
 from overpaint_backend.engines.vires import config
-from overpaint_backend.engines.vires.card import CHUNK, card
+from overpaint_backend.engines.vires.card import CHUNK
 from overpaint_backend.engines.vires.dit import DiT, Shortcuts
 from overpaint_backend.engines.vires.masks import dilate, down_sample_mask
 from overpaint_backend.engines.vires.memory import Rung, climb_down, ran_out
@@ -58,10 +58,10 @@ class VIRESConditioning:
 
 
 class VIRESEngine:
-    """The published model and its autoencoder on one device; both are read when the first window needs them."""
+    """A model and its autoencoder on one device; both are read when the first window needs them."""
 
-    def __init__(self, device: str, weights: Path) -> None:
-        """Raises Unavailable where torch knows no such device."""
+    def __init__(self, card: EngineCard, device: str, weights: Path, *, cache: Path) -> None:
+        """`cache` keeps what the text encoder made of prompts. Raises Unavailable where torch knows no such device."""
         try:
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as error:
@@ -72,7 +72,7 @@ class VIRESEngine:
             ) from None
         side = config.read(config.DiTConfig, weights / DIT).position_size
         self.card: EngineCard = replace(card, native_size=Size(width=side, height=side))
-        self._device, self._weights = torch.device(device), weights
+        self._device, self._weights, self._cache = torch.device(device), weights, cache
         torch.backends.cudnn.deterministic = True  # the same request gives the same bytes
         # On the CPU bfloat16 is emulated where it is not slow, and its rounding would be for nothing.
         self._dtype = torch.float32 if self._device.type == "cpu" else torch.bfloat16
@@ -204,7 +204,7 @@ class VIRESEngine:
 
     def _embed(self, prompts: Sequence[str], device: torch.device) -> list[Float32[Tensor, "l c"]]:
         """The prompts' embeddings, computed on `device` where the cache does not know them, or else on the CPU."""
-        encoder = load_text(self._weights, device, self._dtype)  # reads the model only for a prompt that is new
+        encoder = load_text(self._weights, device, self._dtype, self._cache)  # reads the model only for a prompt that is new
         try:
             return [encoder.encode(prompt).values for prompt in prompts]
         except RuntimeError as error:

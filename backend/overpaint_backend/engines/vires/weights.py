@@ -56,15 +56,17 @@ def load_vae(root: Path, device: torch.device | str, dtype: torch.dtype) -> Vide
     return _filled(model, _files(root / VAE), device, dtype)
 
 
-def load_text(root: Path, device: torch.device | str, dtype: torch.dtype = torch.float32) -> TextEncoder:
+def load_text(
+    root: Path, device: torch.device | str, dtype: torch.dtype = torch.float32, cache: Path | None = None
+) -> TextEncoder:
     """The text encoder in `root`/t5-v1_1-xxl; the model itself is read when a prompt is new. Raises Missing.
 
-    float32 is what the official code computes in, on the graphics card too. There bfloat16 takes half the memory.
+    Embeddings are kept in `cache`, in the root unless said. float32 is what the official code computes in, on the graphics card too. There bfloat16 takes half the memory.
     """
     files = _files(root / TEXT)
     return TextEncoder(
         root / TEXT,
-        root / "cache" / "text",
+        cache or root / "cache" / "text",
         files=files,
         read=lambda: _filled(empty_encoder(root / TEXT), files, device, dtype),
         device=torch.device(device),

@@ -13,7 +13,7 @@ from overpaint.clip import FrameRange, Size
 from overpaint.edit import Edit, Input, Task
 from overpaint.errors import Cancelled, Exhausted, Missing, Unavailable
 from overpaint_backend.engine import Carry, WindowInput, WindowOutput
-from overpaint_backend.engines.vires import build
+from overpaint_backend.engines.vires import build, card
 
 torch = pytest.importorskip("torch")
 
@@ -36,7 +36,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(weights: Path) -> VIRESEngine:
-    return VIRESEngine("cpu", weights)
+    return VIRESEngine(card, "cpu", weights, cache=weights / "cache")
 
 
 def window(length: int = 17, **more: Any) -> WindowInput:
@@ -96,7 +96,7 @@ def test_the_seed_and_nothing_but_the_seed(engine: VIRESEngine, weights: Path, p
     """Not the engine, nor what it painted before: so neither the order of windows nor the worker."""
     other = paint(engine, window(seed=8))
     assert differs(other, plain)
-    fresh = VIRESEngine("cpu", weights)
+    fresh = VIRESEngine(card, "cpu", weights, cache=weights / "cache")
     assert np.array_equal(paint(fresh, window()).frames, plain.frames)
     assert np.array_equal(paint(engine, window()).frames, plain.frames)
 

@@ -1,0 +1,135 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+
+from overpaint.errors import Invalid  # noqa: E402
+from overpaint_backend.engines.vires.config import DiTConfig, PCAConfig  # noqa: E402
+from overpaint_backend.engines.vires.masks import down_sample_mask  # noqa: E402
+from overpaint_backend.engines.vires.pca import BlockVAE  # noqa: E402
+from overpaint_backend.engines.vires.weights import load_dit, load_text, load_vae  # noqa: E402
+from overpaint_backend.train.autoencoder import fit  # noqa: E402
+from overpaint_backend.train.batches import Batches, drawn  # noqa: E402
+from overpaint_backend.train.loop import Learner  # noqa: E402
+from overpaint_backend.train.run import train  # noqa: E402
+from overpaint_backend.train.settings import Settings, Stage  # noqa: E402
+
+TINY = Settings(
+    dit=DiTConfig(
+        latent_channels=8, patch=(2, 2), hidden=32, depth=2, heads=2, caption_channels=16, caption_length=24,
+        position_size=32, hint_widths=(8, 8, 8, 16, 16), hint_groups=(2, 2, 2), space_factor=4, direct_sketch=True,
+        time_ratio=2.0,
+    ),
+    vae=PCAConfig(latent_channels=8, width=8),
+    stages=(Stage(steps=4, frames=4, batch=2, sketch_attention=False), Stage(steps=6, frames=4, batch=2, crop=16)),
+    vae_steps=4,
+    vae_batch=4,
+    size=32,
+    warm=2,
+    half=False,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_the_loss_falls_on_a_batch_that_stays_the_same() -> None:
+    settings = replace(TINY, stages=(Stage(steps=1000, frames=4, batch=4, silent=0.0),), rate=3e-3)
+    batch = Batches(settings)[0]
+    vae, learner = fit(settings.vae, [batch]), Learner(settings)
+    before = float(learner.loss(vae, batch, torch.Generator().manual_seed(0)).detach())
+    for step in range(50):
+        learner.learn(vae, batch, step)
+    after = float(learner.loss(vae, batch, torch.Generator().manual_seed(0)).detach())
+    assert after < 0.75 * before
+
+
+def test_latents_in_the_mask_are_around_zero_and_as_large_as_noise() -> None:
+    batches = [Batches(TINY)[i] for i in range(8)]
+    vae = fit(TINY.vae, batches)
+    inside = torch.cat(
+        [
+            vae.encode(batch.video()).movedim(1, -1)[down_sample_mask(batch.painted(), 4, blocks=True)[:, 0] > 0]
+            for batch in batches
+        ]
+    )
+    assert inside.mean(0).abs().max() < 1e-3
+    assert float(inside.var(0).mean()) == pytest.approx(1, rel=1e-2)
+
+
+def test_a_batch_depends_on_its_number_only() -> None:
+    one, again, other = Batches(TINY)[5], Batches(TINY)[5], Batches(TINY)[6]
+    assert torch.equal(one.frames, again.frames) and torch.equal(one.sketch, again.sketch)
+    assert not torch.equal(one.frames, other.frames)
+    assert one.frames.shape == (2, 4, 16, 16, 3)
+    assert not one.sketch[one.mask == 0].any()
+
+
+def test_sketches_are_sparse_as_in_the_paper() -> None:
+    rng, stage = np.random.default_rng(0), Stage(steps=1, frames=17, batch=1, full=0.0, none=0.0)
+    counts = {int(drawn(stage, rng).sum()) for _ in range(300)}
+    assert {1, 2, 4, 8, 16} <= counts
+    assert drawn(replace(stage, full=1.0), rng).all() and not drawn(replace(stage, none=1.0), rng).any()
+
+
+SCRIPT = """
+import sys, torch
+from pathlib import Path
+from tests.backend.train.test_loop import TINY
+from overpaint_backend.train.run import train  # noqa: E402
+torch.set_num_threads(1)
+train(TINY, Path(sys.argv[1]), save_every=0, judge_every=None)
+"""
+
+
+def test_a_killed_run_goes_on_with_the_same_losses(tmp_path: Path) -> None:
+    whole = train(TINY, tmp_path / "whole", judge_every=None)
+    root = Path(__file__).parents[3]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "cut")], cwd=root, stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": str(root)},
+    )  # fmt: skip
+    notes = tmp_path / "cut" / "training.json"
+    while process.poll() is None:
+        if notes.is_file() and (text := notes.read_text()) and json.loads(text)["steps"] >= 3:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.01)
+    assert process.wait() == -signal.SIGKILL, "it was too quick to be killed"
+    resumed = train(TINY, tmp_path / "cut", resume=True, judge_every=None)
+    assert resumed.losses == whole.losses and resumed.vae_losses == whole.vae_losses
+
+
+def test_what_was_trained_is_loaded_like_the_published_weights(tmp_path: Path) -> None:
+    run = train(TINY, tmp_path, steps=1)
+    dit, vae = load_dit(tmp_path, "cpu", torch.float32), load_vae(tmp_path, "cpu", torch.float32)
+    assert dit.config == TINY.dit and isinstance(vae, BlockVAE)
+    _, words = run.learner.averaged()
+    prompt = "a small red star with blue dots"
+    found = load_text(tmp_path, "cpu").encode(prompt).values
+    with torch.inference_mode():
+        torch.testing.assert_close(found, words([prompt])[0], atol=1e-2, rtol=1e-2)
+    for kind in ("full", "first", "none", "wrong"):
+        assert kind in json.loads((tmp_path / "scores.jsonl").read_text().splitlines()[0])
+    assert json.loads((tmp_path / "training.json").read_text())["steps"] == 1
+    with pytest.raises(Invalid, match="holds a run"):
+        train(TINY, tmp_path)
+    with pytest.raises(Invalid, match="other settings"):
+        train(replace(TINY, seed=1), tmp_path, resume=True)
+    with pytest.raises(Invalid, match="holds no run"):
+        train(TINY, tmp_path / "new", resume=True)
