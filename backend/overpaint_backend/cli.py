@@ -217,6 +217,46 @@ def demo(args: argparse.Namespace) -> int:
     return run_demo(args.out, blender=args.blender, extension=args.extension, cache=args.cache)
 
 
+def train(args: argparse.Namespace) -> int:
+    try:
+        room = importlib.import_module("overpaint_backend.train.run")
+    except ModuleNotFoundError as error:
+        what = f"{error.name} is needed, and it is not installed"
+        raise Unavailable(field="train", message=what, remedy="Say pip install 'overpaint[engines]'") from None
+    run = room.train(room.CONFIGS[args.config], args.out, steps=args.steps, minutes=args.minutes, resume=args.resume)
+    print(f"{run.step} steps in {run.seconds / 60:.0f} min; weights are in {args.out}")
+    return 0
+
+
+def eval(args: argparse.Namespace) -> int:
+    from overpaint_backend import registry
+    from overpaint_backend.desk import devices
+    from overpaint_backend.measure.evaluate import run_eval
+    from overpaint_backend.settings import load_settings
+
+    card = registry.card(args.engine)
+    figures = run_eval(
+        suite=args.suite,
+        engine=args.engine,
+        device=args.device or devices()[0].name,
+        weights=load_settings(flags={"weights": args.weights}).weights,
+        seed=args.seed,
+        clips=args.clips,
+        folder=args.folder,
+        options=dict(_option(text, card) for text in args.option),
+        backbone=args.backbone,
+        flow=args.flow,
+        out=args.out,
+        report=lambda words: print(words, file=sys.stderr, flush=True),
+    )
+    if args.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in _lines(figures):
+            print(f"{name:40} {value}")
+    return 0
+
+
 def bench(args: argparse.Namespace) -> int:
     figures = args.measure(args)
     if args.json:
@@ -509,6 +549,32 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--extension", type=Path, required=True, help="the add-on's zip")
     one.add_argument("--cache", type=Path, default=Path(".cache/clips"), help="where the clip is kept")
     one.add_argument("--out", type=Path, default=Path("out/demo"))
+
+    one = verb(train, "train a small VIRES of your own on clips made of numbers")
+    one.add_argument("--config", choices=["small"], default="small")
+    one.add_argument("--out", type=Path, required=True, help="folder for weights and progress; --weights takes it")
+    one.add_argument("--steps", type=int, help="end after so many; the config's number unless given")
+    one.add_argument("--minutes", type=float, help="end after so long; --resume goes on")
+    one.add_argument("--resume", action="store_true", help="go on where --out was left, however it ended")
+
+    one = verb(eval, "edit clips whose true result is known, and measure how near the engine comes")
+    one.add_argument(
+        "--suite",
+        choices=["instances", "folder"],
+        default="instances",
+        help="instances: drawn figures, to be repainted in other colours; folder: a data set, to be painted anew",
+    )
+    one.add_argument("--seed", type=int, default=0, help="of the drawn clips; each gives others")
+    one.add_argument("--folder", type=Path, help="the data set")
+    one.add_argument("--clips", type=int, help="how many: 100 drawn ones unless said, or all of the folder")
+    one.add_argument("--engine", default="vires-small")
+    one.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="see `overpaint engines`")
+    one.add_argument("--backbone", metavar="MODULE:OBJECT", help="for frame and text consistency: CLIP, say")
+    one.add_argument("--flow", metavar="MODULE:OBJECT", help="for the warp error: RAFT, say; OpenCV's DIS unless given")
+    one.add_argument("--out", type=Path, help="folder for report.json, clips.csv and index.html; must be new")
+    one.add_argument("--device", help="cpu, cuda:0, ...; the first graphics card unless said, else the CPU")
+    add_weights(one)
+    add_json(one)
 
     kinds = verb(bench, "measure").add_subparsers(required=True, metavar="WHAT", dest="what")
     one = kinds.add_parser("wire", help="our stream against PNG over HTTP")
