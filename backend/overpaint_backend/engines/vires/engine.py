@@ -204,7 +204,9 @@ class VIRESEngine:
 
     def _embed(self, prompts: Sequence[str], device: torch.device) -> list[Float32[Tensor, "l c"]]:
         """The prompts' embeddings, computed on `device` where the cache does not know them, or else on the CPU."""
-        encoder = load_text(self._weights, device, self._dtype, self._cache)  # reads the model only for a prompt that is new
+        encoder = load_text(
+            self._weights, device, self._dtype, self._cache
+        )  # reads the model only for a prompt that is new
         try:
             return [encoder.encode(prompt).values for prompt in prompts]
         except RuntimeError as error:
