@@ -57,6 +57,12 @@ class VIRESConditioning:
     stillness: float
 
 
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Elsewhere it is emulated: slow, and its rounding would be for nothing."""
+    capabilities = torch.cpu.get_capabilities()
+    return device.type != "cpu" or any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+
+
 class VIRESEngine:
     """A model and its autoencoder on one device; both are read when the first window needs them."""
 
@@ -74,8 +80,7 @@ class VIRESEngine:
         self.card: EngineCard = replace(card, native_size=Size(width=side, height=side))
         self._device, self._weights, self._cache = torch.device(device), weights, cache
         torch.backends.cudnn.deterministic = True  # the same request gives the same bytes
-        # On the CPU bfloat16 is emulated where it is not slow, and its rounding would be for nothing.
-        self._dtype = torch.float32 if self._device.type == "cpu" else torch.bfloat16
+        self._dtype = torch.bfloat16 if computes_in_bfloat16(self._device) else torch.float32
 
     @cached_property
     def _dit(self) -> DiT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,16 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_small_checkpoint(tmp_path_factory.mktemp("weights"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def exactly() -> Iterator[None]:
+    """On every processor in float32: two ways are the same up to its rounding."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "computes_in_bfloat16", lambda device: False)
+        yield
+
+
 @pytest.fixture(scope="module")
-def engine(weights: Path) -> VIRESEngine:
+def engine(weights: Path, exactly: None) -> VIRESEngine:
     return VIRESEngine(card, "cpu", weights, cache=weights / "cache")
 
 
