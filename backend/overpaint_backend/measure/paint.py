@@ -23,6 +23,7 @@ from transformers import T5Config, T5EncoderModel
 from overpaint_backend.diffusion.schedule import bend, lms_sigmas, times
 from overpaint_backend.engines.vires.config import DiTConfig, VAEConfig
 from overpaint_backend.engines.vires.dit import DiT, Ready
+from overpaint_backend.engines.vires.engine import computes_in_bfloat16
 from overpaint_backend.engines.vires.hint import Box
 from overpaint_backend.engines.vires.masks import down_sample_mask
 from overpaint_backend.engines.vires.memory import ran_out
@@ -85,7 +86,7 @@ def bench_paint(
     checked("frames", frames, 1)
     check_size(size)
     checked("steps", steps, 1)
-    dtype = torch.bfloat16 if cuda else torch.float32
+    dtype = torch.bfloat16 if computes_in_bfloat16(place) else torch.float32
     try:
         with torch.inference_mode():
             text, text_memory = time_text(place, dtype)
