@@ -34,11 +34,11 @@ def repainted(engine: Engine, source: Sample, truth: Sample, sketch: np.ndarray)
         frames=source.frames.astype(np.float32) / 255,
         mask=source.mask.astype(np.float32),
         guides={Input.SKETCH: sketch.astype(np.float32) / 255},
-        given={Input.SKETCH: sketch.any((1, 2))},
+        given={Input.SKETCH: np.array([one.any() for one in sketch])},
         span=FrameRange(start=0, stop=len(source.frames)),
         seed=5,
     )
-    painted = engine.paint(cut, engine.encode(edit), None, lambda *_: None).frames
+    painted = engine.paint(cut, engine.encode(edit), None, lambda stage, step, steps: None).frames
     return np.round(255 * painted).astype(np.uint8)
 
 
@@ -59,6 +59,7 @@ def test_it_follows_sketch_and_prompt(engine: Engine) -> None:
     near, far, right = [], [], 0
     for number in range(CLIPS):
         source = clips.clip(number)
+        assert source.attributes is not None
         truth = clips.repainted(number, main="red" if source.attributes.main != "red" else "blue")
         inside = source.mask > 0
         full, none = (repainted(engine, source, truth, lines) for lines in (source.sketch, 0 * source.sketch))
