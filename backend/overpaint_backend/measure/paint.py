@@ -79,12 +79,7 @@ def bench_paint(
     """
     place = chosen(device)
     cuda = place.type == "cuda"
-    frames, size, steps = (
-        given if given is not None else usual
-        for given, usual in zip((frames, size, steps), (51, 512, 30) if cuda else (17, 128, 4), strict=True)
-    )
-    checked("frames", frames, 1)
-    check_size(size)
+    frames, size, steps = workload(place, (frames, size, steps), (17, 128, 4))
     checked("steps", steps, 1)
     dtype = torch.bfloat16 if computes_in_bfloat16(place) else torch.float32
     try:
@@ -120,6 +115,17 @@ def bench_paint(
         "peak_memory_gb": {"text": round(text_memory / 1e9, 3), "paint": round(paint_memory / 1e9, 3)},
         "memory": "torch.cuda.max_memory_allocated" if cuda else "peak RSS of the process",
     }
+
+
+def workload(
+    device: torch.device, given: tuple[int | None, int | None, int | None], on_a_cpu: tuple[int, int, int]
+) -> tuple[int, int, int]:
+    """Frames, size and steps: what is given, else the published ones, else on a CPU what it can bear. Raises Invalid."""
+    usual = (51, 512, 30) if device.type == "cuda" else on_a_cpu
+    frames, size, steps = (first if first is not None else second for first, second in zip(given, usual, strict=True))
+    checked("frames", frames, 1)
+    check_size(size)
+    return frames, size, steps
 
 
 def chosen(device: str | None) -> torch.device:

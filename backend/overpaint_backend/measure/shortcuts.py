@@ -15,8 +15,8 @@ from overpaint_backend.engines.vires.config import DiTConfig
 from overpaint_backend.engines.vires.dit import DiT, Ready, Shortcuts, Tokens
 from overpaint_backend.engines.vires.sampling import sample
 from overpaint_backend.engines.vires.weights import load_dit
-from overpaint_backend.measure.flops import check_size, checked, dit_parts
-from overpaint_backend.measure.paint import GUIDANCE, SMALL_DIT, TOKENS, Clip, chosen, sample_clip
+from overpaint_backend.measure.flops import checked, dit_parts
+from overpaint_backend.measure.paint import GUIDANCE, SMALL_DIT, TOKENS, Clip, chosen, sample_clip, workload
 
 FINE = 4  # times the steps: what the solvers are compared with
 
@@ -54,12 +54,7 @@ def bench_shortcuts(
     """
     place = chosen(device)
     cuda = place.type == "cuda"
-    frames, size, steps = (
-        given if given is not None else usual
-        for given, usual in zip((frames, size, steps), (51, 512, 30) if cuda else (17, 64, 12), strict=True)
-    )
-    checked("frames", frames, 1)
-    check_size(size)
+    frames, size, steps = workload(place, (frames, size, steps), (17, 64, 12))
     checked("steps", steps, 2)
     with torch.inference_mode():
         dit = fresh(place) if weights is None else load_dit(weights, place, torch.bfloat16 if cuda else torch.float32)
