@@ -551,7 +551,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, default=Path("out/demo"))
 
     one = verb(train, "train a small VIRES of your own on clips made of numbers")
-    one.add_argument("--config", choices=["small"], default="small")
+    one.add_argument("--config", default="small", help="small, or one of its ablations")
     one.add_argument("--out", type=Path, required=True, help="folder for weights and progress; --weights takes it")
     one.add_argument("--steps", type=int, help="end after so many; the config's number unless given")
     one.add_argument("--minutes", type=float, help="end after so long; --resume goes on")

@@ -23,7 +23,7 @@ from transformers import T5Config, T5EncoderModel
 from overpaint_backend.engines.vires.card import card
 from overpaint_backend.engines.vires.config import DiTConfig, VAEConfig
 from overpaint_backend.engines.vires.dit import DiT, Ready
-from overpaint_backend.engines.vires.hint import Box, drawn
+from overpaint_backend.engines.vires.hint import Box, worked
 from overpaint_backend.engines.vires.masks import dilate
 from overpaint_backend.engines.vires.vae import VideoVAE
 from overpaint_backend.media import probe, read_frames
@@ -117,7 +117,7 @@ def mask_boxes(path: Path, frames: int, size: int) -> Sequence[Box]:
             message=f"{path} has {len(pictures)} frames, and {frames} are to be counted",
             remedy=f"Say --frames {len(pictures)}, or give a mask of {frames} frames",
         )
-    return drawn(torch.from_numpy(dilate(np.stack(pictures)))[None, None], DiTConfig().chunk)
+    return worked(torch.from_numpy(dilate(np.stack(pictures)))[None, None], DiTConfig().chunk)
 
 
 class Whole(nn.Module):

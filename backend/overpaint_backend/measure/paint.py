@@ -106,7 +106,7 @@ def bench_paint(
         "size": f"{size}x{size}",
         "steps": steps,
         "guidance": "on",
-        "text_tokens": TOKENS,
+        "text_tokens": len(clip.texts[0]),
         "box_share": round(clip.hint[0, 0, 0].mean().item(), 4),
         "repeats": REPEATS,
         "seconds": {stage: round(taken, 4) for stage, taken in seconds.items()},
@@ -185,7 +185,7 @@ def sample_clip(dit: DiT, frames: int, size: int, steps: int) -> Clip:
         video=noise(1, 3, frames, size, size).clamp(-1, 1).to(weight),
         hint=hint,
         mask=down_sample_mask(hint[:, :1].float(), config.space_factor),
-        texts=[noise(TOKENS, config.caption_channels) for _ in range(2)],
+        texts=[noise(min(TOKENS, config.caption_length), config.caption_channels) for _ in range(2)],
         start=noise(1, config.latent_channels, *dit.latent_size(frames, size, size)),
         steps=steps,
     )

@@ -33,7 +33,7 @@ class Pupil(DiT):
         for number, (spatial, temporal) in enumerate(self._pairs()):
             x = temporal(spatial(x, step, next(words)), step, next(words))
             if number == 0:
-                x, _ = self_scale(x, hint())
+                x, _ = self_scale(x, hint(), self.config.entry)
         return x
 
 

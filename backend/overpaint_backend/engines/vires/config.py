@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from overpaint.errors import Invalid
 
@@ -17,9 +17,10 @@ class DiTConfig:
     `hint_widths` are the channels of the hint net's five stages: three of its stem, then those of the two deeper blocks.
     `hint_groups` are the GroupNorm groups of stem, residual blocks and last convolutions. `chunk` is how many frames the
     hint net takes at once, `time_factor` how many of them make a latent frame, `space_factor` how many pixels (of a side)
-    a latent pixel. Two things the published model does not have: `direct_sketch` adds the lines of each token's own pixels
-    to the token, through one linear layer, and `time_ratio` is how far times move towards the noise (None: as the clip's
-    size asks, see `schedule.bend`).
+    a latent pixel. Three things the published model does not have: `direct_sketch` adds the lines of each token's own
+    pixels to the token, through one linear layer; `time_ratio` is how far times move towards the noise (None: as the
+    clip's size asks, see `schedule.bend`); `entry` is how the sketch's tokens enter the latent's, see `dit.self_scale`,
+    for ablations.
     """
 
     latent_channels: int = 4
@@ -39,6 +40,7 @@ class DiTConfig:
     space_factor: int = 8
     direct_sketch: bool = False
     time_ratio: float | None = None
+    entry: Literal["self-scaled", "standardised", "added"] = "self-scaled"
 
     @property
     def in_channels(self) -> int:
@@ -73,7 +75,7 @@ class PCAConfig:
     """A block autoencoder in place of the published one: principal components of blocks, and a decoder that mends them.
 
     A block is `block` pixels (of a side) by `time_factor` frames. `width` are the channels of the residual decoder at half
-    the size.
+    the size; it sees the sketch where it is `sketch_aware`.
     """
 
     kind: str = "pca"
@@ -83,6 +85,7 @@ class PCAConfig:
     width: int = 32
     chunk: int = 17
     micro_batch: int = 17
+    sketch_aware: bool = True
 
 
 C = TypeVar("C", DiTConfig, VAEConfig, PCAConfig)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from overpaint_backend.diffusion.attention import attend, attend_with_lse, largest_logit
 from overpaint_backend.diffusion.schedule import lms_sigmas
 from overpaint_backend.engines.vires.config import DiTConfig
-from overpaint_backend.engines.vires.hint import Begun, Box, HintNet, drawn
+from overpaint_backend.engines.vires.hint import Begun, Box, HintNet, worked
 
 Tokens = Float[Tensor, "b t s d"]
 """t latent frames of s tokens each, row by row."""
@@ -195,15 +195,20 @@ class Hint:
         return layer(self.tokens) + self.level[:, None, None, None] * layer.weight.sum(1)
 
 
-def self_scale(x: Tokens, hint: Tokens) -> tuple[Tokens, Hint]:
+def self_scale(x: Tokens, hint: Tokens, entry: str = "self-scaled") -> tuple[Tokens, Hint]:
     """Standardised self-scaling (paper eq. 6 and 7): how the sketch enters the latent.
 
     Statistics are single numbers over all tokens and channels. The code takes the mean of the hint where the paper takes
-    that of the scaled hint.
+    that of the scaled hint. In its place, for ablations, the hint is only "standardised", or "added" as it is.
     """
+    if entry == "added":
+        return x + hint, Hint(tokens=hint, level=hint.new_zeros(len(x)))
     mean = hint.float().mean((1, 2, 3), keepdim=True)
     spread = hint.float().std((1, 2, 3), keepdim=True)
-    scaled = ((hint - mean) * (hint / (spread + 1e-12)) - mean).to(x.dtype)
+    if entry == "standardised":
+        scaled = ((hint - mean) / (spread + 1e-12)).to(x.dtype)
+    else:
+        scaled = ((hint - mean) * (hint / (spread + 1e-12)) - mean).to(x.dtype)
     level = x.float().mean((1, 2, 3)).to(x.dtype)
     return x + scaled + level[:, None, None, None], Hint(tokens=scaled, level=level)
 
@@ -420,7 +425,7 @@ class DiT(nn.Module):
         blocks = [block for pair in self._pairs() for block in pair]
         ph, pw = self.config.patch
         return Ready(
-            hint=self.hint_net.begin(hint, boxes or drawn(hint, self.config.chunk)),
+            hint=self.hint_net.begin(hint, boxes or worked(hint, self.config.chunk)),
             words=tuple(tuple(block.cross_attn.words(text) for text in tokens) for block in blocks),
             where=self._where(-(-h // ph), -(-w // pw), math.sqrt(hint.shape[3] * hint.shape[4])),
             turn=self._turn(t),
@@ -474,7 +479,7 @@ class DiT(nn.Module):
             x = spatial(x, step, next(words), guide)
             x = temporal(x, step, next(words))
             if guide is None:
-                x, guide = self_scale(x, hint())
+                x, guide = self_scale(x, hint(), self.config.entry)
         return x
 
     def _pairs(self) -> Iterator[tuple[Block, Block]]:

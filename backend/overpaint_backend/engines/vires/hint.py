@@ -19,6 +19,9 @@ from overpaint_backend.engines.vires.config import DiTConfig
 Box = tuple[int, int, int, int]
 """top, bottom, left, right; bottom and right are the first outside."""
 
+REACH = 32  # pixels: about what the layers with most work have widened a box by
+MOST = 0.75  # of the picture: a box that has grown larger, and the border beside it, cost as much as the picture
+
 
 class CausalConv3d(nn.Module):
     """A 3x3x3 convolution that sees no later frame: zeros before the first frame and around the picture."""
@@ -278,6 +281,20 @@ def drawn(hint: Float[Tensor, "b c f h w"], chunk: int) -> tuple[Box, ...]:
         rows, columns = (lines.any(side).nonzero().flatten().tolist() for side in (1, 0))
         boxes.append((rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) if rows else (0, 1, 0, 1))
     return tuple(boxes)
+
+
+def worked(hint: Float[Tensor, "b c f h w"], chunk: int) -> tuple[Box, ...]:
+    """As `drawn`, but the whole picture where little would be left out: layers widen a box, up to 67 pixels on every side."""
+    height, width = hint.shape[3:]
+
+    def pays(box: Box) -> bool:
+        tall, broad = (
+            min(after - before + 2 * REACH, full)
+            for before, after, full in ((box[0], box[1], height), (box[2], box[3], width))
+        )
+        return tall * broad < MOST * height * width
+
+    return tuple(box if pays(box) else (0, height, 0, width) for box in drawn(hint, chunk))
 
 
 def field(chunk: Float[Tensor, "b c f h w"], box: Box) -> Field:

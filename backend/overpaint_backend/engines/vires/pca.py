@@ -89,7 +89,7 @@ class BlockVAE(nn.Module):
             raise Invalid(field="sketch", message=what, remedy="Give a sketch of the video's length and size")
         flat = rearrange(linear, "b c t h w -> (b t) c h w").split(self.tile)
         drawn = [None] * len(flat)
-        if sketch is not None:
+        if sketch is not None and self.config.sketch_aware:
             drawn = rearrange(sketch.to(linear), "b c t h w -> (b t) c h w").split(self.tile)
         mended = [part + self.mender(part, lines) for part, lines in zip(flat, drawn, strict=True)]
         return rearrange(torch.cat(mended), "(b t) c h w -> b c t h w", b=len(z))

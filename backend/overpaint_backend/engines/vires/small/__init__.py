@@ -12,5 +12,9 @@ __all__ = ["build", "card"]
 
 
 def build(device: str, weights: Path) -> Engine:
-    """The engine for `device`; its weights lie beside this file. Raises as the large one does."""
-    return made(card, device, Path(__file__).parent, weights)
+    """The engine for `device`; its weights lie beside this file, unless you trained others into `weights`/vires-small.
+
+    Raises as the large one does.
+    """
+    own = weights / card.name
+    return made(card, device, own if own.is_dir() else Path(__file__).parent, weights)

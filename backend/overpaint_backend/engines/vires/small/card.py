@@ -12,7 +12,7 @@ from overpaint_backend.engines.vires.card import CHUNK, LINES, MASK, PROMPT
 from overpaint_backend.engines.vires.card import card as large
 
 HONOURED = MASK | PROMPT | LINES
-STEPS, GUIDANCE = 8, 2.0  # what it was judged with
+STEPS, GUIDANCE = 4, 2.0  # what it was judged with
 
 card = replace(
     large,
