@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import overpaint
-from overpaint.card import EngineCard, OptionKind
+from overpaint.card import EngineCard, OptionKind, usual
 from overpaint.clip import Rate
 from overpaint.edit import Input, OptionValue, Task
 from overpaint.errors import Cancelled, Invalid, Missing, OverpaintError, Unauthenticated, Unavailable
@@ -96,7 +96,7 @@ def paint(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="overpaint-") as name:
         store, spool = Store(Path(name) / "jobs.sqlite"), Spool(Path(name) / "spool")
         desk = Desk(settings, store, spool)
-        spec, notes = gather(_files(args), spool)
+        spec, notes = gather(_files(args, desk.engines()), spool)
         _say(args, notes)
         desk.open(spec)
         desk.seal(spec.id)
@@ -130,8 +130,8 @@ def submit(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="overpaint-") as name, _client(args) as client:
         assert isinstance(client, Client)
         spool = Spool(Path(name) / "spool")
-        client.server()  # say that nobody is there before the long read
-        spec, notes = gather(_files(args), spool)
+        files = _files(args, client.engines())  # says that nobody is there before the long read
+        spec, notes = gather(files, spool)
         _say(args, notes)
         _, missing = client.open_job(spec)
         if missing:
@@ -158,12 +158,17 @@ def jobs(args: argparse.Namespace) -> int:
 
 def engines(args: argparse.Namespace) -> int:
     from overpaint_backend import registry
+    from overpaint_backend.desk import devices
+    from overpaint_backend.settings import load_settings
 
-    for card in registry.cards():
+    gpu = any(device.name.startswith("cuda") for device in devices())
+    for card in registry.usable(load_settings(flags={"weights": args.weights}).weights, gpu=gpu):
         if args.json:
             print(json.dumps(_card_as_json(card)))
             continue
         print(f"{card.name} {card.version} ({card.licence}): {card.description}")
+        if card.obstacle:
+            print(f"  cannot be used here at present: {card.obstacle}")
         for rule in card.tasks:
             needs = " and ".join(" or ".join(sorted(group)) for group in rule.needs) or "nothing"
             print(f"  {rule.task}: takes {', '.join(sorted(rule.honours)) or 'nothing'}; needs {needs}")
@@ -317,11 +322,10 @@ def _lines(figures: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, obj
 # What the verbs share.
 
 
-def _files(args: argparse.Namespace):
-    from overpaint_backend import registry
+def _files(args: argparse.Namespace, cards: Sequence[EngineCard]):
+    """The edit by paths; an engine that is unknown, or cannot be found, is said before anything is read."""
     from overpaint_backend.files import Files
 
-    card = registry.card(args.engine)  # an unknown engine is said before anything is read
     guides: dict[Input, Path | dict[int, Path]] = {}
     for kind, given in ((Input.SKETCH, args.sketch), (Input.DEPTH, args.depth), (Input.EDGE, args.edge)):
         if given:
@@ -329,10 +333,21 @@ def _files(args: argparse.Namespace):
     keyframes = _by_frame(args.keyframe, "keyframe") if args.keyframe else {}
     if isinstance(keyframes, Path):
         raise Invalid(field="keyframe", message=f"{keyframes} has no frame", remedy="Say FRAME=PATH, 0=first.png say")
+    words = {Input.MASK: args.mask, Input.PROMPT: args.prompt, Input.NEGATIVE_PROMPT: args.negative_prompt}
+    given = {*guides, *(kind for kind, value in words.items() if value), *([Input.KEYFRAME] if keyframes else [])}
+    task = Task(args.task)
+    if args.engine:
+        card = next((card for card in cards if card.name == args.engine), None)
+        if card is None:
+            known = ", ".join(card.name for card in cards)
+            raise Missing(field="engine", message=f"there is no engine {args.engine!r}", remedy=f"Choose {known}")
+    else:
+        card = usual(cards, task, frozenset(given))
+        _say(args, (f"the engine {card.name} paints",))
     return Files(
         clip=args.clip,
-        engine=args.engine,
-        task=Task(args.task),
+        engine=card.name,
+        task=task,
         mask=args.mask,
         guides=guides,
         keyframes=keyframes,
@@ -495,7 +510,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--prompt", default="")
         one.add_argument("--negative-prompt", default="")
         one.add_argument("--seed", type=int, default=0)
-        one.add_argument("--engine", default="flow")
+        one.add_argument("--engine", help="the one that suits what is given, unless said; see `overpaint engines`")
         one.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="see `overpaint engines`")
         one.add_argument("--grow", type=float, default=0.0, help="widen the mask by so many pixels")
         one.add_argument("--feather", type=float, default=0.0, help="soften the mask's edge over so many pixels")
@@ -515,7 +530,9 @@ def _parser() -> argparse.ArgumentParser:
     add_json(one)
     add_server(one)
 
-    add_json(verb(engines, "list the engines and what they take"))
+    one = verb(engines, "list the engines and what they take")
+    add_json(one)
+    add_weights(one)
 
     acts = verb(weights, "list, fetch, import or verify what the engines have learned").add_subparsers(
         required=True, metavar="WHAT", dest="what"
@@ -593,7 +610,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--text", type=int, default=150, metavar="TOKENS", help="length of the prompt")
     one.add_argument("--steps", type=int, default=30)
     add_json(one)
-    for name, run, words, usual in (
+    for name, run, words, small in (
         ("paint", _bench_paint, "the time of a clip on this machine, stage by stage", (17, 128, 4)),
         ("shortcuts", _bench_shortcuts, "what each approximation saves, and what it costs", (17, 64, 12)),
     ):
@@ -601,11 +618,11 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(measure=run)
         one.add_argument("--engine", default="vires")
         one.add_argument("--weights", type=Path, help="random ones unless given; on a CPU those are of a small model")
-        one.add_argument("--frames", type=int, help=f"51 unless said; {usual[0]} on a CPU")
+        one.add_argument("--frames", type=int, help=f"51 unless said; {small[0]} on a CPU")
         one.add_argument(
-            "--size", type=int, metavar="PIXELS", help=f"of each side: 512 unless said; {usual[1]} on a CPU"
+            "--size", type=int, metavar="PIXELS", help=f"of each side: 512 unless said; {small[1]} on a CPU"
         )
-        one.add_argument("--steps", type=int, help=f"30 unless said; {usual[2]} on a CPU")
+        one.add_argument("--steps", type=int, help=f"30 unless said; {small[2]} on a CPU")
         one.add_argument("--device", help="cpu, cuda:0, ...; the first graphics card unless said, else the CPU")
         add_json(one)
     return parser

@@ -27,6 +27,7 @@ from overpaint_backend.pipeline.plan import plan_job
 from overpaint_backend.pipeline.region import Box, mask_box
 from overpaint_backend.settings import Settings
 
+QUEUEING = (EventKind.SEALED, EventKind.LOST, EventKind.RESUMED, EventKind.MOVED_UP, EventKind.RETRIED)
 LOOK = 0.03  # seconds between two looks for new events
 
 
@@ -83,7 +84,8 @@ class Desk:
         )
 
     def engines(self) -> tuple[EngineCard, ...]:
-        return registry.cards()
+        gpu = any(device.name.startswith("cuda") for device in devices())
+        return registry.usable(self._settings.weights, gpu=gpu)
 
     def estimate(self, engine: str, size: Size, depth: Depth, length: int, edit: Edit) -> Estimate:
         """What a job would cost, from its strokes alone. Raises Missing, Invalid or Exhausted as `open` would."""
@@ -155,6 +157,10 @@ class Desk:
         state = self._store.state(job)
         if state is not JobState.OPEN:
             return state
+        self._check_pixels(job)
+        return self._store.record(job, EventKind.SEALED)
+
+    def _check_pixels(self, job: str) -> None:
         missing = self._spool.missing(self._store.spec(job).digests())
         if missing:
             raise Conflict(
@@ -162,7 +168,6 @@ class Desk:
                 message=f"{len(missing)} frames of the job are missing, the first is {missing[0][:12]}",
                 remedy="Open the job again and upload what is missing",
             )
-        return self._store.record(job, EventKind.SEALED)
 
     def watch(self, job: str, after: int) -> Iterator[JobEvent]:
         """The events after number `after`, those to come as well; ends when the job has ended."""
@@ -171,7 +176,7 @@ class Desk:
             closing, state = self._closing, self._store.state(job)
             for event in self._store.events(job, after):
                 after = event.number
-                waiting = event.kind in (EventKind.SEALED, EventKind.LOST)
+                waiting = event.kind in QUEUEING
                 yield replace(event, queue_place=self._store.queue_place(job)) if waiting else event
             if state.ended:
                 return
@@ -193,6 +198,24 @@ class Desk:
     def cancel(self, job: str) -> JobState:
         """Cancel the job: at once where it waits, at its next step where it runs."""
         return self._store.cancel(job)
+
+    def pause(self, job: str) -> JobState:
+        """Let no worker have the job until it is resumed; the one that paints it stops at its next step."""
+        return self._store.ask(job, EventKind.PAUSED)
+
+    def resume(self, job: str) -> JobState:
+        """A paused job goes back to its place in the queue."""
+        return self._store.ask(job, EventKind.RESUMED)
+
+    def move_up(self, job: str) -> JobState:
+        """A queued job becomes the next one."""
+        return self._store.ask(job, EventKind.MOVED_UP)
+
+    def retry(self, job: str) -> JobState:
+        """A failed or cancelled job goes to the end of the queue. Raises Conflict where pixels never arrived, or went."""
+        if self._store.state(job).ended:
+            self._check_pixels(job)
+        return self._store.ask(job, EventKind.RETRIED)
 
     def jobs(self) -> tuple[JobSummary, ...]:
         return self._store.summaries()

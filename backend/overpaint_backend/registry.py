@@ -6,12 +6,13 @@ import importlib
 import importlib.metadata
 import logging
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 from overpaint.card import EngineCard
-from overpaint.errors import Missing
+from overpaint.errors import Missing, OverpaintError
 
 from overpaint_backend.engine import Engine
 
@@ -43,6 +44,21 @@ def cards() -> tuple[EngineCard, ...]:
         except Exception:  # an engine may come from anyone, and must not hide the others
             log.exception("the engine %s cannot be used", name)
     return tuple(found)
+
+
+def usable(weights: Path, *, gpu: bool) -> tuple[EngineCard, ...]:
+    """As `cards`, each with what keeps it from being used here; `gpu`: whether there is a graphics card."""
+    return tuple(replace(card, obstacle=_obstacle(card, weights, gpu)) for card in cards())
+
+
+def _obstacle(card: EngineCard, weights: Path, gpu: bool) -> str:
+    check = getattr(_package(card.name), "check", None)
+    try:
+        if check is not None:
+            check(weights)
+    except OverpaintError as error:
+        return f"{error.message}. {error.remedy}"
+    return "it needs a graphics card" if card.needs_gpu and not gpu else ""
 
 
 def build(name: str, device: str, weights: Path) -> Engine:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from overpaint.clip import Clip, Size
 from overpaint.edit import Edit, Guide, Input, OptionValue, Task
+from overpaint.errors import Invalid
 from overpaint.job import JobSpec
 
 MAX_PROMPT = 4000  # characters; five times the longest caption the field's training sets hold
@@ -83,7 +84,9 @@ class EngineCard:
     the last `overlap` frames of the one before. Regions have sides that are multiples of `size_multiple` and are
     scaled to `native_size` where that is given. `margin` is the picture around the mask that the engine wants to see, as a
     fraction of the mask's size. `sparse` lists the guides that may be there on some frames only.
-    `memory_bytes_per_pixel` is working memory for each pixel of each frame of a window.
+    `memory_bytes_per_pixel` is working memory for each pixel of each frame of a window. Where nobody chooses, the engine
+    of the highest `rank` that can do it paints; one below 0 is never asked unless it is named. `obstacle` says why a
+    server cannot use the engine at present, and is empty where it can.
     """
 
     name: str
@@ -105,6 +108,8 @@ class EngineCard:
     needs_gpu: bool = False
     needs_weights: bool = False
     memory_bytes_per_pixel: int = 64
+    rank: int = 0
+    obstacle: str = ""
 
     def rule(self, task: Task) -> TaskRule | None:
         return next((rule for rule in self.tasks if rule.task == task), None)
@@ -132,7 +137,7 @@ class Problem:
 def check_spec(spec: JobSpec, card: EngineCard) -> tuple[Problem, ...]:
     """Everything that keeps `card`'s engine from honouring `spec`, in words; empty where nothing does."""
     return (
-        *_check_task(spec.edit, card),
+        *check_task(spec.edit.task, spec.edit.given(), card),
         *(problem for guide in spec.edit.guides for problem in _check_guide(guide, spec.clip, card)),
         *_check_keyframes(spec.edit, spec.clip),
         *_check_tracks(spec.edit, spec.clip),
@@ -141,21 +146,42 @@ def check_spec(spec: JobSpec, card: EngineCard) -> tuple[Problem, ...]:
     )
 
 
-def _check_task(edit: Edit, card: EngineCard) -> Iterator[Problem]:
-    rule = card.rule(edit.task)
+def usual(cards: Iterable[EngineCard], task: Task, given: frozenset[Input]) -> EngineCard:
+    """The engine for a task with these inputs where nobody chooses one. Raises Invalid where none can."""
+    ranked = sorted((card for card in cards if card.rank >= 0), key=lambda card: -card.rank)
+    fit = [card for card in ranked if not any(check_task(task, given, card))]
+    for card in fit:
+        if not card.obstacle:
+            return card
+    if fit:
+        raise Invalid(
+            field="engine",
+            message=f"the engine {fit[0].name} could do this, but {fit[0].obstacle}",
+            remedy="Make it usable, or give something else",
+        )
+    what = ", ".join(_words(one) for one in sorted(given)) or "nothing"
+    raise Invalid(
+        field="engine",
+        message=f"no engine here can {task} with {what} given",
+        remedy="Leave something out, or see what each engine takes",
+    )
+
+
+def check_task(task: Task, given: frozenset[Input], card: EngineCard) -> Iterator[Problem]:
+    """What keeps `card`'s engine from doing the task with these inputs."""
+    rule = card.rule(task)
     if rule is None:
         can = ", ".join(rule.task for rule in card.tasks)
         yield Problem(
             field="task",
-            message=f"the engine {card.name} cannot {edit.task}",
+            message=f"the engine {card.name} cannot {task}",
             remedy=f"Choose {can}, or another engine",
         )
         return
-    given = edit.given()
     for extra in sorted(given - rule.honours):
         yield Problem(
             field=extra,
-            message=f"the engine {card.name} does not honour a {_words(extra)} for {edit.task}",
+            message=f"the engine {card.name} does not honour a {_words(extra)} for {task}",
             remedy=f"Leave the {_words(extra)} out, or choose another engine",
         )
     for group in rule.needs:
@@ -163,7 +189,7 @@ def _check_task(edit: Edit, card: EngineCard) -> Iterator[Problem]:
             wanted = " or a ".join(_words(one) for one in sorted(group))
             yield Problem(
                 field=min(group),
-                message=f"to {edit.task}, the engine {card.name} needs a {wanted}, and none is given",
+                message=f"to {task}, the engine {card.name} needs a {wanted}, and none is given",
                 remedy=f"Give a {wanted}",
             )
 

@@ -36,7 +36,7 @@ from overpaint.edit import (
     TrackPoint,
 )
 from overpaint.errors import Invalid
-from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, Picture
 from overpaint.v1 import engines_pb2, frames_pb2, jobs_pb2, service_pb2
 
 _V = TypeVar("_V", bound=StrEnum)
@@ -336,13 +336,19 @@ def request_from_json(text: str) -> JobSpec:
     return spec_from_wire(message)
 
 
-_EVENT_PLAIN = tuple(one.name for one in fields(JobEvent) if one.name not in ("kind", "seconds_left"))
+_EVENT_PLAIN = tuple(one.name for one in fields(JobEvent) if one.name not in ("kind", "seconds_left", "picture"))
+
+
+_PICTURE_PLAIN = ("width", "height", "rgb")
 
 
 def event_to_wire(event: JobEvent) -> jobs_pb2.JobEvent:
     with _naming("event", "Give counts from 0 on"):
         return jobs_pb2.JobEvent(
-            kind=_EVENTS.to_wire(event.kind), seconds_left=event.seconds_left, **_plain(event, _EVENT_PLAIN)
+            kind=_EVENTS.to_wire(event.kind),
+            seconds_left=event.seconds_left,
+            picture=event.picture and jobs_pb2.Picture(**_plain(event.picture, _PICTURE_PLAIN)),
+            **_plain(event, _EVENT_PLAIN),
         )
 
 
@@ -350,8 +356,14 @@ def event_from_wire(message: jobs_pb2.JobEvent) -> JobEvent:
     return JobEvent(
         kind=_EVENTS.from_wire(message.kind),
         seconds_left=message.seconds_left if message.HasField("seconds_left") else None,
+        picture=_picture_from_wire(message.picture) if message.HasField("picture") else None,
         **_plain(message, _EVENT_PLAIN),
     )
+
+
+def _picture_from_wire(message: jobs_pb2.Picture) -> Picture:
+    with _naming("picture", "Send its rows from the top, 3 bytes a pixel"):
+        return Picture(**_plain(message, _PICTURE_PLAIN))
 
 
 _SUMMARY_PLAIN = ("id", "engine", "prompt", "frames", "opened_at", "events")
@@ -427,7 +439,7 @@ def header_from_wire(message: frames_pb2.FrameHeader) -> FrameHeader:
 
 _CARD_PLAIN = (
     *("name", "title", "description", "version", "licence", "size_multiple", "margin", "max_frames", "frame_step"),
-    *("frame_offset", "overlap", "needs_gpu", "needs_weights", "memory_bytes_per_pixel"),
+    *("frame_offset", "overlap", "needs_gpu", "needs_weights", "memory_bytes_per_pixel", "rank", "obstacle"),
 )
 _OPTION_PLAIN = ("name", "description", "minimum", "maximum")
 

@@ -176,6 +176,14 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.address
 
 
+def test_without_a_word_the_engine_that_suits_paints(files: Path, tmp_path: Path) -> None:
+    clip = ("paint", "--clip", files / "clip", "--rate", "24", "--mask", files / "mask")
+    ran = overpaint(*clip, "--task", "remove", "--out", tmp_path / "take")
+    assert ran.returncode == 0 and "the engine flow paints" in ran.stderr
+    ran = overpaint(*clip, "--task", "generate", "--out", tmp_path / "other")
+    assert ran.returncode == 10 and "engine" in ran.stderr and not (tmp_path / "other").exists()
+
+
 def test_submit_through_a_server_gives_what_paint_gives(files: Path, tmp_path: Path, guarded: str) -> None:
     ran = paint(files, tmp_path / "far", "--server", guarded, verb="submit")
     assert ran.returncode == 77 and "token" in ran.stderr and not (tmp_path / "far").exists()

@@ -158,6 +158,8 @@ cards = whole(
     needs_gpu=st.booleans(),
     needs_weights=st.booleans(),
     memory_bytes_per_pixel=counts(2**64 - 1),
+    rank=st.integers(-(2**31), 2**31 - 1),
+    obstacle=texts,
 )
 server_cards = whole(
     ServerCard,

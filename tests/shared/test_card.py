@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
-from overpaint.card import MAX_PROMPT, MAX_SEED, EngineCard, OptionKind, OptionSpec, TaskRule, check_spec
+from overpaint.card import MAX_PROMPT, MAX_SEED, EngineCard, OptionKind, OptionSpec, TaskRule, check_spec, usual
 from overpaint.clip import Clip, Rate, Size
 from overpaint.edit import (
     Edit,
@@ -22,6 +22,7 @@ from overpaint.edit import (
     Track,
     TrackPoint,
 )
+from overpaint.errors import Invalid
 from overpaint.job import JobSpec
 
 from tests.shared.strategies import cards, specs
@@ -207,3 +208,33 @@ def test_defaults_complete_the_options() -> None:
 def test_any_request_is_answered_in_words(asked: JobSpec, card: EngineCard) -> None:
     for problem in check_spec(asked, card):
         assert problem.field and problem.message and problem.remedy
+
+
+# Which engine paints where nobody chooses.
+
+DRAWN = frozenset({Input.MASK, Input.SKETCH})
+GOOD = replace(CARD, name="good", rank=2)
+ANY = replace(CARD, name="any", rank=-1)
+
+
+def test_the_highest_rank_that_can_paints() -> None:
+    assert usual([CARD, GOOD], Task.REPAINT, DRAWN).name == "good"
+    narrow = replace(GOOD, tasks=(TaskRule(task=Task.REMOVE, honours=frozenset({Input.MASK})),))
+    assert usual([narrow, CARD], Task.REPAINT, DRAWN).name == "toy"
+
+
+def test_an_engine_that_cannot_be_used_here_is_passed_over() -> None:
+    blocked = replace(GOOD, obstacle="it needs a graphics card")
+    assert usual([blocked, CARD], Task.REPAINT, DRAWN).name == "toy"
+    with pytest.raises(Invalid, match="the engine good could do this, but it needs a graphics card"):
+        usual([blocked], Task.REPAINT, DRAWN)
+
+
+def test_an_engine_below_zero_paints_only_where_it_is_named() -> None:
+    with pytest.raises(Invalid, match="no engine here can repaint with mask, sketch given"):
+        usual([ANY], Task.REPAINT, DRAWN)
+
+
+def test_nothing_that_is_given_is_left_aside_to_find_an_engine() -> None:
+    with pytest.raises(Invalid, match="no engine here can repaint with depth, mask, sketch given"):
+        usual([CARD], Task.REPAINT, DRAWN | {Input.DEPTH})

@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from overpaint.v1 import jobs_pb2 as overpaint_dot_v1_dot_jobs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aoverpaint/v1/engines.proto\x12\x0coverpaint.v1\x1a\x17overpaint/v1/jobs.proto\"\xb6\x01\n\nOptionSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x04kind\x18\x02 \x01(\x0e\x32\x18.overpaint.v1.OptionKind\x12*\n\x07\x64\x65\x66\x61ult\x18\x03 \x01(\x0b\x32\x19.overpaint.v1.OptionValue\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0f\n\x07minimum\x18\x05 \x01(\x01\x12\x0f\n\x07maximum\x18\x06 \x01(\x01\x12\x0f\n\x07\x63hoices\x18\x07 \x03(\t\"1\n\nInputGroup\x12#\n\x06\x61ny_of\x18\x01 \x03(\x0e\x32\x13.overpaint.v1.Input\"{\n\x08TaskRule\x12 \n\x04task\x18\x01 \x01(\x0e\x32\x12.overpaint.v1.Task\x12$\n\x07honours\x18\x02 \x03(\x0e\x32\x13.overpaint.v1.Input\x12\'\n\x05needs\x18\x03 \x03(\x0b\x32\x18.overpaint.v1.InputGroup\"\xea\x03\n\nEngineCard\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0f\n\x07licence\x18\x05 \x01(\t\x12%\n\x05tasks\x18\x06 \x03(\x0b\x32\x16.overpaint.v1.TaskRule\x12#\n\x06sparse\x18\x07 \x03(\x0e\x32\x13.overpaint.v1.Input\x12(\n\x06region\x18\x08 \x01(\x0e\x32\x18.overpaint.v1.RegionRule\x12\'\n\x0bnative_size\x18\t \x01(\x0b\x32\x12.overpaint.v1.Size\x12\x15\n\rsize_multiple\x18\n \x01(\r\x12\x0e\n\x06margin\x18\x0b \x01(\x01\x12\x12\n\nmax_frames\x18\x0c \x01(\r\x12\x12\n\nframe_step\x18\r \x01(\r\x12\x14\n\x0c\x66rame_offset\x18\x0e \x01(\r\x12\x0f\n\x07overlap\x18\x0f \x01(\r\x12)\n\x07options\x18\x10 \x03(\x0b\x32\x18.overpaint.v1.OptionSpec\x12\x11\n\tneeds_gpu\x18\x11 \x01(\x08\x12\x15\n\rneeds_weights\x18\x12 \x01(\x08\x12\x1e\n\x16memory_bytes_per_pixel\x18\x13 \x01(\x04*\x83\x01\n\nOptionKind\x12\x1b\n\x17OPTION_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10OPTION_KIND_BOOL\x10\x01\x12\x13\n\x0fOPTION_KIND_INT\x10\x02\x12\x15\n\x11OPTION_KIND_FLOAT\x10\x03\x12\x16\n\x12OPTION_KIND_CHOICE\x10\x04*p\n\nRegionRule\x12\x1b\n\x17REGION_RULE_UNSPECIFIED\x10\x00\x12\x17\n\x13REGION_RULE_TRACKED\x10\x01\x12\x15\n\x11REGION_RULE_UNION\x10\x02\x12\x15\n\x11REGION_RULE_WHOLE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aoverpaint/v1/engines.proto\x12\x0coverpaint.v1\x1a\x17overpaint/v1/jobs.proto\"\xb6\x01\n\nOptionSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x04kind\x18\x02 \x01(\x0e\x32\x18.overpaint.v1.OptionKind\x12*\n\x07\x64\x65\x66\x61ult\x18\x03 \x01(\x0b\x32\x19.overpaint.v1.OptionValue\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0f\n\x07minimum\x18\x05 \x01(\x01\x12\x0f\n\x07maximum\x18\x06 \x01(\x01\x12\x0f\n\x07\x63hoices\x18\x07 \x03(\t\"1\n\nInputGroup\x12#\n\x06\x61ny_of\x18\x01 \x03(\x0e\x32\x13.overpaint.v1.Input\"{\n\x08TaskRule\x12 \n\x04task\x18\x01 \x01(\x0e\x32\x12.overpaint.v1.Task\x12$\n\x07honours\x18\x02 \x03(\x0e\x32\x13.overpaint.v1.Input\x12\'\n\x05needs\x18\x03 \x03(\x0b\x32\x18.overpaint.v1.InputGroup\"\x8a\x04\n\nEngineCard\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0f\n\x07licence\x18\x05 \x01(\t\x12%\n\x05tasks\x18\x06 \x03(\x0b\x32\x16.overpaint.v1.TaskRule\x12#\n\x06sparse\x18\x07 \x03(\x0e\x32\x13.overpaint.v1.Input\x12(\n\x06region\x18\x08 \x01(\x0e\x32\x18.overpaint.v1.RegionRule\x12\'\n\x0bnative_size\x18\t \x01(\x0b\x32\x12.overpaint.v1.Size\x12\x15\n\rsize_multiple\x18\n \x01(\r\x12\x0e\n\x06margin\x18\x0b \x01(\x01\x12\x12\n\nmax_frames\x18\x0c \x01(\r\x12\x12\n\nframe_step\x18\r \x01(\r\x12\x14\n\x0c\x66rame_offset\x18\x0e \x01(\r\x12\x0f\n\x07overlap\x18\x0f \x01(\r\x12)\n\x07options\x18\x10 \x03(\x0b\x32\x18.overpaint.v1.OptionSpec\x12\x11\n\tneeds_gpu\x18\x11 \x01(\x08\x12\x15\n\rneeds_weights\x18\x12 \x01(\x08\x12\x1e\n\x16memory_bytes_per_pixel\x18\x13 \x01(\x04\x12\x0c\n\x04rank\x18\x14 \x01(\x11\x12\x10\n\x08obstacle\x18\x15 \x01(\t*\x83\x01\n\nOptionKind\x12\x1b\n\x17OPTION_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10OPTION_KIND_BOOL\x10\x01\x12\x13\n\x0fOPTION_KIND_INT\x10\x02\x12\x15\n\x11OPTION_KIND_FLOAT\x10\x03\x12\x16\n\x12OPTION_KIND_CHOICE\x10\x04*p\n\nRegionRule\x12\x1b\n\x17REGION_RULE_UNSPECIFIED\x10\x00\x12\x17\n\x13REGION_RULE_TRACKED\x10\x01\x12\x15\n\x11REGION_RULE_UNION\x10\x02\x12\x15\n\x11REGION_RULE_WHOLE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'overpaint.v1.engines_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPTIONKIND']._serialized_start=924
-  _globals['_OPTIONKIND']._serialized_end=1055
-  _globals['_REGIONRULE']._serialized_start=1057
-  _globals['_REGIONRULE']._serialized_end=1169
+  _globals['_OPTIONKIND']._serialized_start=956
+  _globals['_OPTIONKIND']._serialized_end=1087
+  _globals['_REGIONRULE']._serialized_start=1089
+  _globals['_REGIONRULE']._serialized_end=1201
   _globals['_OPTIONSPEC']._serialized_start=70
   _globals['_OPTIONSPEC']._serialized_end=252
   _globals['_INPUTGROUP']._serialized_start=254
@@ -43,5 +43,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TASKRULE']._serialized_start=305
   _globals['_TASKRULE']._serialized_end=428
   _globals['_ENGINECARD']._serialized_start=431
-  _globals['_ENGINECARD']._serialized_end=921
+  _globals['_ENGINECARD']._serialized_end=953
 # @@protoc_insertion_point(module_scope)

@@ -49,6 +49,7 @@ class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_STATE_FINISHED: _ClassVar[JobState]
     JOB_STATE_FAILED: _ClassVar[JobState]
     JOB_STATE_CANCELLED: _ClassVar[JobState]
+    JOB_STATE_PAUSED: _ClassVar[JobState]
 
 class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -64,6 +65,10 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_KIND_FINISHED: _ClassVar[EventKind]
     EVENT_KIND_FAILED: _ClassVar[EventKind]
     EVENT_KIND_CANCELLED: _ClassVar[EventKind]
+    EVENT_KIND_PAUSED: _ClassVar[EventKind]
+    EVENT_KIND_RESUMED: _ClassVar[EventKind]
+    EVENT_KIND_MOVED_UP: _ClassVar[EventKind]
+    EVENT_KIND_RETRIED: _ClassVar[EventKind]
 TASK_UNSPECIFIED: Task
 TASK_REPAINT: Task
 TASK_REPLACE: Task
@@ -95,6 +100,7 @@ JOB_STATE_CANCELLING: JobState
 JOB_STATE_FINISHED: JobState
 JOB_STATE_FAILED: JobState
 JOB_STATE_CANCELLED: JobState
+JOB_STATE_PAUSED: JobState
 EVENT_KIND_UNSPECIFIED: EventKind
 EVENT_KIND_OPENED: EventKind
 EVENT_KIND_SEALED: EventKind
@@ -107,6 +113,10 @@ EVENT_KIND_CANCEL_ASKED: EventKind
 EVENT_KIND_FINISHED: EventKind
 EVENT_KIND_FAILED: EventKind
 EVENT_KIND_CANCELLED: EventKind
+EVENT_KIND_PAUSED: EventKind
+EVENT_KIND_RESUMED: EventKind
+EVENT_KIND_MOVED_UP: EventKind
+EVENT_KIND_RETRIED: EventKind
 
 class Size(_message.Message):
     __slots__ = ("width", "height")
@@ -273,8 +283,18 @@ class JobSpec(_message.Message):
     edit: Edit
     def __init__(self, id: _Optional[str] = ..., engine: _Optional[str] = ..., clip: _Optional[_Union[Clip, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ...) -> None: ...
 
+class Picture(_message.Message):
+    __slots__ = ("width", "height", "rgb")
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    RGB_FIELD_NUMBER: _ClassVar[int]
+    width: int
+    height: int
+    rgb: bytes
+    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., rgb: _Optional[bytes] = ...) -> None: ...
+
 class JobEvent(_message.Message):
-    __slots__ = ("number", "kind", "at", "stage", "step", "steps", "window", "windows", "seconds_left", "queue_place", "field", "message", "remedy")
+    __slots__ = ("number", "kind", "at", "stage", "step", "steps", "window", "windows", "seconds_left", "queue_place", "field", "message", "remedy", "picture")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
@@ -288,6 +308,7 @@ class JobEvent(_message.Message):
     FIELD_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     REMEDY_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIELD_NUMBER: _ClassVar[int]
     number: int
     kind: EventKind
     at: float
@@ -301,7 +322,8 @@ class JobEvent(_message.Message):
     field: str
     message: str
     remedy: str
-    def __init__(self, number: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., at: _Optional[float] = ..., stage: _Optional[str] = ..., step: _Optional[int] = ..., steps: _Optional[int] = ..., window: _Optional[int] = ..., windows: _Optional[int] = ..., seconds_left: _Optional[float] = ..., queue_place: _Optional[int] = ..., field: _Optional[str] = ..., message: _Optional[str] = ..., remedy: _Optional[str] = ...) -> None: ...
+    picture: Picture
+    def __init__(self, number: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., at: _Optional[float] = ..., stage: _Optional[str] = ..., step: _Optional[int] = ..., steps: _Optional[int] = ..., window: _Optional[int] = ..., windows: _Optional[int] = ..., seconds_left: _Optional[float] = ..., queue_place: _Optional[int] = ..., field: _Optional[str] = ..., message: _Optional[str] = ..., remedy: _Optional[str] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ...) -> None: ...
 
 class JobSummary(_message.Message):
     __slots__ = ("id", "engine", "state", "task", "prompt", "frames", "opened_at", "events")

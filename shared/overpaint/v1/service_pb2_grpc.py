@@ -79,6 +79,26 @@ class OverpaintServiceStub:
                 request_serializer=overpaint_dot_v1_dot_service__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=overpaint_dot_v1_dot_service__pb2.CancelJobResponse.FromString,
                 _registered_method=True)
+        self.PauseJob = channel.unary_unary(
+                '/overpaint.v1.OverpaintService/PauseJob',
+                request_serializer=overpaint_dot_v1_dot_service__pb2.PauseJobRequest.SerializeToString,
+                response_deserializer=overpaint_dot_v1_dot_service__pb2.PauseJobResponse.FromString,
+                _registered_method=True)
+        self.ResumeJob = channel.unary_unary(
+                '/overpaint.v1.OverpaintService/ResumeJob',
+                request_serializer=overpaint_dot_v1_dot_service__pb2.ResumeJobRequest.SerializeToString,
+                response_deserializer=overpaint_dot_v1_dot_service__pb2.ResumeJobResponse.FromString,
+                _registered_method=True)
+        self.MoveJobUp = channel.unary_unary(
+                '/overpaint.v1.OverpaintService/MoveJobUp',
+                request_serializer=overpaint_dot_v1_dot_service__pb2.MoveJobUpRequest.SerializeToString,
+                response_deserializer=overpaint_dot_v1_dot_service__pb2.MoveJobUpResponse.FromString,
+                _registered_method=True)
+        self.RetryJob = channel.unary_unary(
+                '/overpaint.v1.OverpaintService/RetryJob',
+                request_serializer=overpaint_dot_v1_dot_service__pb2.RetryJobRequest.SerializeToString,
+                response_deserializer=overpaint_dot_v1_dot_service__pb2.RetryJobResponse.FromString,
+                _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/overpaint.v1.OverpaintService/ListJobs',
                 request_serializer=overpaint_dot_v1_dot_service__pb2.ListJobsRequest.SerializeToString,
@@ -155,6 +175,34 @@ class OverpaintServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseJob(self, request, context):
+        """Let no worker have the job until it is resumed; one that paints it stops at its next step. Finished windows stay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJob(self, request, context):
+        """A paused job goes back to its place in the queue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveJobUp(self, request, context):
+        """A queued job becomes the next one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryJob(self, request, context):
+        """A failed or cancelled job goes to the end of the queue, with all its pixels and finished windows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListJobs(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -215,6 +263,26 @@ def add_OverpaintServiceServicer_to_server(servicer, server):
                     servicer.CancelJob,
                     request_deserializer=overpaint_dot_v1_dot_service__pb2.CancelJobRequest.FromString,
                     response_serializer=overpaint_dot_v1_dot_service__pb2.CancelJobResponse.SerializeToString,
+            ),
+            'PauseJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseJob,
+                    request_deserializer=overpaint_dot_v1_dot_service__pb2.PauseJobRequest.FromString,
+                    response_serializer=overpaint_dot_v1_dot_service__pb2.PauseJobResponse.SerializeToString,
+            ),
+            'ResumeJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJob,
+                    request_deserializer=overpaint_dot_v1_dot_service__pb2.ResumeJobRequest.FromString,
+                    response_serializer=overpaint_dot_v1_dot_service__pb2.ResumeJobResponse.SerializeToString,
+            ),
+            'MoveJobUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveJobUp,
+                    request_deserializer=overpaint_dot_v1_dot_service__pb2.MoveJobUpRequest.FromString,
+                    response_serializer=overpaint_dot_v1_dot_service__pb2.MoveJobUpResponse.SerializeToString,
+            ),
+            'RetryJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryJob,
+                    request_deserializer=overpaint_dot_v1_dot_service__pb2.RetryJobRequest.FromString,
+                    response_serializer=overpaint_dot_v1_dot_service__pb2.RetryJobResponse.SerializeToString,
             ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobs,
@@ -470,6 +538,114 @@ class OverpaintService:
             '/overpaint.v1.OverpaintService/CancelJob',
             overpaint_dot_v1_dot_service__pb2.CancelJobRequest.SerializeToString,
             overpaint_dot_v1_dot_service__pb2.CancelJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/overpaint.v1.OverpaintService/PauseJob',
+            overpaint_dot_v1_dot_service__pb2.PauseJobRequest.SerializeToString,
+            overpaint_dot_v1_dot_service__pb2.PauseJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/overpaint.v1.OverpaintService/ResumeJob',
+            overpaint_dot_v1_dot_service__pb2.ResumeJobRequest.SerializeToString,
+            overpaint_dot_v1_dot_service__pb2.ResumeJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveJobUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/overpaint.v1.OverpaintService/MoveJobUp',
+            overpaint_dot_v1_dot_service__pb2.MoveJobUpRequest.SerializeToString,
+            overpaint_dot_v1_dot_service__pb2.MoveJobUpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/overpaint.v1.OverpaintService/RetryJob',
+            overpaint_dot_v1_dot_service__pb2.RetryJobRequest.SerializeToString,
+            overpaint_dot_v1_dot_service__pb2.RetryJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -58,4 +58,5 @@ card = EngineCard(
         ),
     ),
     memory_bytes_per_pixel=48,
+    rank=-1,  # for tests: it can do everything, and nothing well
 )

@@ -11,7 +11,7 @@ from overpaint.errors import Missing, Unavailable
 from overpaint_backend.engine import Engine
 from overpaint_backend.engines.vires.card import card
 
-__all__ = ["build", "card"]
+__all__ = ["build", "card", "check"]
 
 
 def build(device: str, weights: Path) -> Engine:
@@ -25,6 +25,19 @@ def build(device: str, weights: Path) -> Engine:
 
 def made(card: EngineCard, device: str, weights: Path, root: Path) -> Engine:
     """An engine of this family, whose own weights are in `weights`; what it keeps for itself goes into `root`."""
+    checked(card, weights)
+    from overpaint_backend.engines.vires.engine import VIRESEngine
+
+    return VIRESEngine(card, device, weights, cache=root / "cache" / "text")
+
+
+def check(weights: Path) -> None:
+    """Raises as `build` does, without building."""
+    checked(card, weights)
+
+
+def checked(card: EngineCard, weights: Path) -> None:
+    """Raises Unavailable where the extra `engines` is not installed, Missing where the weights are not there."""
     for package in ("torch", "diffusers", "transformers", "safetensors", "sentencepiece"):
         if importlib.util.find_spec(package) is None:
             what = f"the engine {card.name} needs {package}, and it is not installed"
@@ -33,6 +46,3 @@ def made(card: EngineCard, device: str, weights: Path, root: Path) -> Engine:
         if not (weights / folder).is_dir():
             what = f"the engine {card.name} has no weights in {weights / folder}"
             raise Missing(field="weights", message=what, remedy="Say overpaint weights fetch vires")
-    from overpaint_backend.engines.vires.engine import VIRESEngine
-
-    return VIRESEngine(card, device, weights, cache=root / "cache" / "text")

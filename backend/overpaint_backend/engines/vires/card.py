@@ -80,6 +80,7 @@ card = EngineCard(
         ),
     ),
     needs_gpu=True,
+    rank=2,
     needs_weights=True,
     memory_bytes_per_pixel=2000,  # reckoned for 51 frames: weights in bfloat16, and the features of the sketch
 )

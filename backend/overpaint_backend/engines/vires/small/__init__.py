@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from overpaint_backend.engine import Engine
-from overpaint_backend.engines.vires import made
+from overpaint_backend.engines.vires import checked, made
 from overpaint_backend.engines.vires.small.card import card
 
-__all__ = ["build", "card"]
+__all__ = ["build", "card", "check"]
 
 
 def build(device: str, weights: Path) -> Engine:
@@ -16,5 +16,14 @@ def build(device: str, weights: Path) -> Engine:
 
     Raises as the large one does.
     """
-    own = weights / card.name
-    return made(card, device, own if own.is_dir() else Path(__file__).parent, weights)
+    return made(card, device, _own(weights), weights)
+
+
+def check(weights: Path) -> None:
+    """Raises as `build` does, without building."""
+    checked(card, _own(weights))
+
+
+def _own(weights: Path) -> Path:
+    trained = weights / card.name
+    return trained if trained.is_dir() else Path(__file__).parent

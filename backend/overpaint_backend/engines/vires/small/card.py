@@ -39,5 +39,6 @@ card = replace(
         for option in large.options
     ),
     needs_gpu=False,
+    rank=1,
     needs_weights=False,
 )
