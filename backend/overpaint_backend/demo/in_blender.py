@@ -126,8 +126,8 @@ def fill_in(scene: Any, edit: dict[str, Any], orders: dict[str, Any]) -> None:
     for name, value in edit["fields"].items():
         setattr(fields, name, value)
     fields.mask = draw_mask(scene, edit["name"], edit["layers"], orders["size"])
-    if edit["sketch"]:
-        drawn = draw_sketch(edit["sketch"], orders) if TWO else load_sketch(orders["strokes"])
+    if edit["sketch"]["lines"]:
+        drawn = draw_sketch(edit["sketch"], orders["size"]) if TWO else load_sketch(edit["sketch"]["file"])
         if FIVE:
             scene.annotation = drawn
         else:
@@ -172,21 +172,22 @@ def place(knot: Any, x: float, y: float, size: list[int]) -> None:
     knot.co = knot.handle_left = knot.handle_right = at
 
 
-def draw_sketch(sketch: dict[str, Any], orders: dict[str, Any]) -> Any:
+def draw_sketch(sketch: dict[str, Any], size: list[int]) -> Any:
     """Annotation strokes as the preview's pen makes them: pixels from the picture's centre, y up."""
-    width, height = orders["size"]
+    width, height = size
     drawn = bpy.data.annotations.new("Sketch")
     layer = drawn.layers.new("Sketch", set_active=True)
     layer.thickness = sketch["width"]
-    strokes = layer.frames.new(1 + sketch["frame"]).strokes
-    for line in sketch["lines"]:
-        stroke = strokes.new()
-        stroke.display_mode = "2DSPACE"
-        stroke.points.add(len(line))
-        for point, (x, y) in zip(stroke.points, line, strict=True):
-            point.co = (x - width / 2, height / 2 - y, 0)
-    if not os.path.exists(orders["strokes"]):  # noqa: PTH110
-        bpy.data.libraries.write(orders["strokes"], {drawn}, fake_user=True, compress=True)
+    for frame, lines in sketch["lines"].items():
+        strokes = layer.frames.new(1 + int(frame)).strokes
+        for line in lines:
+            stroke = strokes.new()
+            stroke.display_mode = "2DSPACE"
+            stroke.points.add(len(line))
+            for point, (x, y) in zip(stroke.points, line, strict=True):
+                point.co = (x - width / 2, height / 2 - y, 0)
+    if not Path(sketch["file"]).exists():
+        bpy.data.libraries.write(sketch["file"], {drawn}, fake_user=True, compress=True)
     return drawn
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -10,33 +11,53 @@ import numpy as np
 
 from overpaint_backend.media import write_picture
 
-FRAMES = (0, 8, 17, 28, 54)  # the man is there on three of them; 28 is the one that is drawn on
+FRAMES = (0, 8, 17, 28, 54)  # the man is there on three of them; 28 is the one that the face is drawn on
 WIDTH = 480  # pixels of a picture on the sheet
 LABEL = 26  # pixels of a row's title
 GAIN = 3  # the difference is shown so many times as strong
+CLOSE = 4  # a small mask is shown from so near
+SMALL = 0.05  # of the picture: such a mask is small
 
 
-def contact_sheet(
-    path: Path,
-    frames: Mapping[str, Sequence[np.ndarray]],
-    weights: Mapping[str, Sequence[np.ndarray]],
-    sketches: Mapping[int, np.ndarray],
-) -> None:
-    """Write the sheet.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Row:
+    """An edit on the sheet: its take, its masks in [0, 1], and its sketch by frame where it has one."""
 
-    `frames` holds "before", "after" and a run of frames for each edit, `weights` the masks of the edits in [0, 1],
-    `sketches` the sketch by frame.
-    """
-    before, after = frames["before"], frames["after"]
-    rows: list[tuple[str, list[np.ndarray]]] = [("before", [before[frame] for frame in FRAMES])]
-    for name, masks in weights.items():
-        drawn = sketches if name == "repaint" else {}
-        shown = [_guides(before[frame], masks[frame], drawn.get(frame)) for frame in FRAMES]
-        rows.append((f"{name}: mask" + (" and sketch (drawn on one frame)" if drawn else ""), shown))
-        rows.append((f"{name}: take", [frames[name][frame] for frame in FRAMES]))
-    rows.append(("after: both takes", [after[frame] for frame in FRAMES]))
-    rows.append((f"difference, {GAIN} times as strong", [_difference(before[frame], after[frame]) for frame in FRAMES]))
-    write_picture(path, np.vstack([_row(title, pictures) for title, pictures in rows]))
+    title: str
+    frames: Sequence[np.ndarray]
+    mask: Sequence[np.ndarray]
+    sketch: Mapping[int, np.ndarray]
+
+
+def contact_sheet(path: Path, before: Sequence[np.ndarray], edits: Sequence[Row], after: Sequence[np.ndarray]) -> None:
+    """Write the sheet: the clip, each edit's guides and take, all takes together, and what has changed."""
+    rows = [_row("before", [before[frame] for frame in FRAMES])]
+    for edit in edits:
+        drawn = len(edit.sketch)
+        guides = "mask" + (f" and sketch, drawn on {drawn} of {len(before)} frames" if drawn else "")
+        cuts = [_cut(edit.mask, frame) for frame in FRAMES]
+        shown = [_guides(before[frame], edit.mask[frame], edit.sketch.get(frame)) for frame in FRAMES]
+        takes = [edit.frames[frame] for frame in FRAMES]
+        for title, pictures in ((f"{edit.title}: {guides}", shown), (f"{edit.title}: take", takes)):
+            rows.append(_row(title, [picture[cut] for picture, cut in zip(pictures, cuts, strict=True)]))
+    rows.append(_row("after: all takes", [after[frame] for frame in FRAMES]))
+    change = [_difference(before[frame], after[frame]) for frame in FRAMES]
+    rows.append(_row(f"difference, {GAIN} times as strong", change))
+    write_picture(path, np.vstack(rows))
+
+
+def _cut(masks: Sequence[np.ndarray], frame: int) -> tuple[slice, slice]:
+    """The whole picture, or the part around a mask that is always small."""
+    height, width = masks[frame].shape
+    if max(mask.mean() for mask in masks) > SMALL or not masks[frame].any():
+        return slice(height), slice(width)
+    sides = height // CLOSE, width // CLOSE
+    centre = (round(float(where.mean())) for where in np.nonzero(masks[frame]))
+    first = (
+        min(max(at - side // 2, 0), full - side) for at, side, full in zip(centre, sides, (height, width), strict=True)
+    )
+    rows, columns = (slice(at, at + side) for at, side in zip(first, sides, strict=True))
+    return rows, columns
 
 
 def _guides(source: np.ndarray, mask: np.ndarray, sketch: np.ndarray | None) -> np.ndarray:
@@ -50,14 +71,19 @@ def _guides(source: np.ndarray, mask: np.ndarray, sketch: np.ndarray | None) -> 
 
 def _row(title: str, pictures: Sequence[np.ndarray]) -> np.ndarray:
     height = round(pictures[0].shape[0] * WIDTH / pictures[0].shape[1])
-    strip = np.hstack([cv2.resize(one, (WIDTH, height), interpolation=cv2.INTER_AREA) for one in pictures])
+    shrink = pictures[0].shape[1] > WIDTH
+    way = cv2.INTER_AREA if shrink else cv2.INTER_CUBIC
+    strip = np.hstack([cv2.resize(one, (WIDTH, height), interpolation=way) for one in pictures])
     bar = np.full((LABEL, strip.shape[1], 3), 24, np.uint8)
     for column, frame in enumerate(FRAMES):
-        words = f"frame {frame + 1}" + (f"   {title}" if column == 0 else "")
-        cv2.putText(
-            bar, words, (WIDTH * column + 8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (230, 230, 230), 1, cv2.LINE_AA
-        )
+        if column:  # the first one stands after the title
+            _write(bar, f"frame {frame + 1}", WIDTH * (column + 1) - 90)
+    _write(bar, f"{title}   (frame {FRAMES[0] + 1})", 8)
     return np.vstack([bar, strip])
+
+
+def _write(bar: np.ndarray, words: str, x: int) -> None:
+    cv2.putText(bar, words, (x, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (230, 230, 230), 1, cv2.LINE_AA)
 
 
 def _difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:

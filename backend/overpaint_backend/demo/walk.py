@@ -22,23 +22,26 @@ from overpaint.errors import Internal, Invalid
 from overpaint.job import JobSpec
 
 from overpaint_backend.demo import clip
-from overpaint_backend.demo.sheet import contact_sheet
+from overpaint_backend.demo.sheet import Row, contact_sheet
 from overpaint_backend.guides.mask import weight
 from overpaint_backend.guides.raster import rasterise
 from overpaint_backend.media import Footage, picture_paths, probe, read_frames, write_movie
 
-STROKES = Path(__file__).with_name("strokes.blend")
+STROKES = Path(__file__).with_name("strokes")  # a sketch's file for each edit that has one
 MINUTES = 10  # after which a Blender that says nothing more is stopped
+
+
+PROMPT = "a large blue circle with yellow dots"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """An edit of the demo: its fields in the panel, the layers of its mask, and whether the sketch is drawn."""
+    """An edit of the demo: its fields in the panel, the layers of its mask, and the sketch's lines by frame."""
 
     name: str
     fields: dict[str, object]
     layers: list[dict[str, object]]
-    sketch: bool
+    sketch: dict[int, clip.Lines]
 
 
 EDITS = (
@@ -49,13 +52,19 @@ EDITS = (
             {"name": "walker", "blend": "MERGE_ADD", "polygons": clip.WALKER},
             {"name": "post", "blend": "MERGE_SUBTRACT", "polygons": clip.POST},
         ],
-        sketch=False,
+        sketch={},
     ),
     Edit(
-        name="repaint",
+        name="face",
         fields={"engine": "flow", "task": "repaint", "use_sketch": True, "feather": 1.0},
         layers=[{"name": "ball", "blend": "MERGE_ADD", "polygons": clip.ball()}],
-        sketch=True,
+        sketch={clip.FACE_FRAME: clip.face()},
+    ),
+    Edit(
+        name="dots",
+        fields={"engine": "vires-small", "task": "repaint", "use_sketch": True, "prompt": PROMPT, "feather": 1.0},
+        layers=[{"name": "ball", "blend": "MERGE_ADD", "polygons": clip.ball()}],
+        sketch={frame: clip.dots(frame) for frame in range(0, clip.LENGTH, 2)},
     ),
 )
 
@@ -73,7 +82,10 @@ def run_demo(out: Path, *, blender: Path, extension: Path, cache: Path) -> int:
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
     print(f"look at {out / 'sheet.png'}, and open {out / 'edit.blend'}")
-    return 0 if report["outside_mask_max_abs_diff"] == 0 and report["frames_in"] == report["frames_out"] else 1
+    well = all(
+        edit["outside_mask_max_abs_diff"] == 0 and edit["frames_out"] == report["frames_in"] for edit in report["edits"]
+    )
+    return 0 if well else 1
 
 
 def _clear(out: Path) -> None:
@@ -90,7 +102,7 @@ def _orders(out: Path, movie: Path, extension: Path, footage: Footage) -> Path:
             "name": edit.name,
             "fields": edit.fields,
             "layers": edit.layers,
-            "sketch": {"frame": clip.FACE_FRAME, "width": 3, "lines": clip.face()} if edit.sketch else None,
+            "sketch": {"width": 3, "file": str(STROKES / f"{edit.name}.blend"), "lines": edit.sketch},
         }
         for edit in EDITS
     ]
@@ -107,7 +119,6 @@ def _orders(out: Path, movie: Path, extension: Path, footage: Footage) -> Path:
         "size": [footage.size.width, footage.size.height],
         "rate": [rate.numerator, rate.denominator],
         "edits": edits,
-        "strokes": str(STROKES),
     }
     file.write_text(json.dumps(orders))
     return file
@@ -176,22 +187,33 @@ def _report(out: Path, figures: dict[str, Any], footage: Footage, seconds: float
         for name in ("before", *specs, "after")
     }
     weights = {name: [_weight(spec, frame) for frame in range(len(spec.clip))] for name, spec in specs.items()}
-    proofs = {name: _compare(frames["before"], frames[name], weights[name]) for name in specs}
-    first, second = figures["edits"]
     write_movie(out / "take.mp4", frames["after"], specs["remove"].clip.rate)
-    contact_sheet(out / "sheet.png", frames, weights, _sketches(specs["repaint"]))
+    rows = [
+        Row(
+            title=f"{name}, by {spec.engine}" + (f': "{spec.edit.prompt}"' if spec.edit.prompt else ""),
+            frames=frames[name],
+            mask=weights[name],
+            sketch=_sketches(spec),
+        )
+        for name, spec in specs.items()
+    ]
+    contact_sheet(out / "sheet.png", frames["before"], rows, frames["after"])
     return {
         "blender": figures["blender"],
-        "engine": specs["remove"].engine,
         "clip": f"{clip.MEMBER} of {clip.PACKAGE}, frames {clip.FIRST} to {clip.FIRST + clip.LENGTH - 1}",
         "frames_in": clip.LENGTH,
-        "frames_out": len(frames["remove"]),
         "size": str(specs["remove"].clip.size),
-        **proofs["remove"],
-        "uploaded_bytes": figures["sent_bytes"][0],
-        "uploaded_bytes_second_edit": figures["sent_bytes"][1],
-        "strip": first["strip"],
-        "second_edit": {"strip": second["strip"], **proofs["repaint"]},
+        "edits": [
+            {
+                "name": edit["name"],
+                "engine": specs[edit["name"]].engine,
+                "frames_out": len(frames[edit["name"]]),
+                **_compare(frames["before"], frames[edit["name"]], weights[edit["name"]]),
+                "uploaded_bytes": sent,
+                "strip": edit["strip"],
+            }
+            for edit, sent in zip(figures["edits"], figures["sent_bytes"], strict=True)
+        ],
         "seconds": figures["seconds"] | {"all": round(seconds, 2)},
     }
 
