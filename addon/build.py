@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.11", "3.13")  # Blender 4.5 and 5.0; 5.1 and later
+DISTRIBUTIONS = ("3.14",)  # Linux distributions build Blender with their own Python
 # Blender's name of a platform: pip's names of the wheels that run on it.
 PLATFORMS = {
     "linux-x64": ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"),
@@ -83,10 +84,11 @@ def carried_wheels(target: str) -> list[Path]:
     """The wheels of others, downloaded once and then taken from the cache."""
     wanted = requirements()
     # The folder's name holds what was asked for, so that a changed range is a new download.
-    cache = ROOT / ".cache" / "wheels" / target / re.sub(r"[^0-9a-z]+", "-", " ".join((*PYTHONS, *wanted)))
+    pythons = (*PYTHONS, *(DISTRIBUTIONS if target.startswith("linux") else ()))
+    cache = ROOT / ".cache" / "wheels" / target / re.sub(r"[^0-9a-z]+", "-", " ".join((*pythons, *wanted)))
     if not (cache / "complete").exists():
         cache.mkdir(parents=True, exist_ok=True)
-        for python in PYTHONS:
+        for python in pythons:
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
             tags = [flag for tag in PLATFORMS[target] for flag in ("--platform", tag)]
             print(f"wheels for {target}, Python {python}", flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -358,6 +359,7 @@ def never_blocks(media: str) -> dict[str, Any]:
     os.kill(capture.child.pid, signal.SIGCONT)
     got = stage.finished(capture, 8)
     capture.close()
+    cleared()
     return {"while stopped": sorted(asked), "running": running, "length": len(got), "left": capture.folder.exists()}
 
 
@@ -381,6 +383,13 @@ def failing(media: str) -> dict[str, list[str]]:
     return words
 
 
+def cleared() -> None:
+    """What was captured is removed beside Blender's work, so a test waits for it."""
+    for thread in threading.enumerate():
+        if thread.name == "overpaint-clear":
+            thread.join()
+
+
 def closed(media: str) -> dict[str, Any]:
     """Closing a running capture ends the child and removes its files; closing twice is no error."""
     _, editor = stage.sequencer()
@@ -390,6 +399,7 @@ def closed(media: str) -> dict[str, Any]:
     running = capture.child.poll() is None
     capture.close()
     capture.close()
+    cleared()
     return {"was running": running, "runs": capture.child.poll() is None, "left": capture.folder.exists()}
 
 

@@ -1,0 +1,1 @@
+"""A real Blender window under Xvfb, with a real mouse and real keys."""

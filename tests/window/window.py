@@ -1,0 +1,128 @@
+"""A Blender window: asked with Python, but touched with mouse and keys only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.window.place import inside
+
+WIDTH, HEIGHT = 1600, 1000
+DISPLAY = ":97"
+PATIENCE = 60.0  # seconds
+EAR = Path(__file__).with_name("ear.py")  # listens inside Blender
+
+
+class Window:
+    """Points are pixels of the screen from its upper left corner."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        """`folder` lies below /tmp, which both systems see; words and answers are files in it."""
+        self._folder, self._asked = folder, 0
+        own = {"DISPLAY": DISPLAY, "HOME": str(folder), "BLENDER_USER_RESOURCES": str(folder / "user")}
+        self._environment = os.environ | own | {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"} | environment
+        (folder / "ear.py").write_text(EAR.read_text())
+        self._log = (folder / "blender.log").open("w")
+        screen = ["Xvfb", DISPLAY, "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "+extension", "GLX"]
+        self._screen = self._start(screen)
+        time.sleep(2)
+        place = ["--window-geometry", "0", "0", str(WIDTH), str(HEIGHT)]
+        blender = ["blender", "--factory-startup", *place, "--python", str(folder / "ear.py"), "--", str(folder)]
+        self._blender = self._start(blender)
+        assert self.ask("bpy.app.background") is False
+
+    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*inside(), *command], env=self._environment, stdout=self._log, stderr=subprocess.STDOUT
+        )
+
+    def close(self) -> None:
+        for process in (self._blender, self._screen):
+            process.kill()
+            process.wait()
+        self._log.close()
+
+    def ask(self, expression: str, **given: Any) -> Any:
+        """What an expression is in Blender, through JSON. Raises AssertionError with Blender's words where it fails."""
+        return self._say("eval", expression, given)
+
+    def run(self, statements: str, **given: Any) -> None:
+        """Set the scene: statements that no person would have to do by hand."""
+        self._say("exec", statements, given)
+
+    def _say(self, way: str, words: str, given: dict[str, Any]) -> Any:
+        self._asked += 1
+        part = self._folder / "question.part"
+        part.write_text(json.dumps({"number": self._asked, "way": way, "words": words, "given": given}))
+        part.replace(self._folder / f"question{self._asked}.json")
+        answer, end = self._folder / f"answer{self._asked}.json", time.monotonic() + PATIENCE
+        while not answer.exists():
+            assert time.monotonic() < end, f"Blender says nothing to: {words}\n{self.log()}"
+            assert self._blender.poll() is None, f"Blender has ended\n{self.log()}"
+            time.sleep(0.05)
+        said = json.loads(answer.read_text())
+        assert "error" not in said, f"{words}\n{said.get('error')}"
+        return said["value"]
+
+    def until(self, expression: str, seconds: float = PATIENCE, **given: Any) -> Any:
+        """Wait until an expression is true; returns it."""
+        end = time.monotonic() + seconds
+        while not (value := self.ask(expression, **given)):
+            assert time.monotonic() < end, f"never true: {expression}\n{self.log()}"
+            time.sleep(0.2)
+        return value
+
+    def log(self) -> str:
+        return "\n".join((self._folder / "blender.log").read_text(errors="replace").splitlines()[-25:])
+
+    def _xdo(self, *words: object) -> None:
+        subprocess.run([*inside(), "xdotool", *map(str, words)], env=self._environment, check=True)
+
+    def move(self, x: float, y: float) -> None:
+        self._xdo("mousemove", round(x), round(y))
+        time.sleep(0.15)
+
+    def click(self, x: float, y: float, button: int = 1) -> None:
+        self.move(x, y)
+        self._xdo("mousemove_relative", "--", 1, 0)  # Blender notices a pointer that moves
+        time.sleep(0.15)
+        self._xdo("click", button)
+        time.sleep(0.3)
+
+    def drag(self, points: Sequence[tuple[float, float]], held: str = "") -> None:
+        """With the left button, and a key held meanwhile."""
+        self.move(*points[0])
+        if held:
+            self._xdo("keydown", held)
+            time.sleep(0.2)
+        self._xdo("mousedown", 1)
+        for x, y in points[1:]:
+            self._xdo("mousemove", round(x), round(y))
+            time.sleep(0.03)
+        time.sleep(0.1)
+        self._xdo("mouseup", 1)
+        if held:
+            self._xdo("keyup", held)
+        time.sleep(0.3)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self._xdo("key", key)
+            time.sleep(0.25)
+
+    def write(self, text: str) -> None:
+        self._xdo("type", "--delay", 30, text)
+        time.sleep(0.2)
+
+    def shot(self, path: Path) -> None:
+        """A picture of the whole screen, as PNG."""
+        time.sleep(0.6)
+        shot = self._folder / "shot.png"
+        subprocess.run([*inside(), "import", "-window", "root", str(shot)], env=self._environment, check=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(shot.read_bytes())
