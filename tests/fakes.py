@@ -5,20 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from overpaint import wire
-from overpaint.card import EngineCard, check_spec
-from overpaint.clip import Rate, Size
+from overpaint.card import EngineCard, Estimate, check_spec
+from overpaint.clip import Clip, Depth, Rate, Size
 from overpaint.codec import digest
-from overpaint.edit import Guide, GuideKey, Input
-from overpaint.errors import Conflict, Invalid, Missing
-from overpaint.job import EventKind, JobEvent, JobSpec, JobState, advance
-from overpaint_addon.core.ports import Opened, PlacedStrip, Selection, Ticket
-from overpaint_addon.link.pictures import write_png
+from overpaint.edit import Edit, Guide, GuideKey, Input, Knot, Stroke, Track
+from overpaint.errors import Cancelled, Conflict, Invalid, Missing, OverpaintError, Unavailable
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState, Picture, advance
+from overpaint.order import Click, GuideOrder, GuideProgress, MadeGuide, ObjectGuide, TrackOrder
+from overpaint_addon.core.ports import Opened, PlacedStrip, Selection, Still, Ticket
+from overpaint_addon.core.variants import Take
+from overpaint_addon.link.pictures import read_png, write_png
 from overpaint_backend.engines.toy.card import card as toy
 
 T = TypeVar("T")
@@ -50,19 +52,30 @@ class FakeBackend:
     """The port Backend. A job takes a step each time its events are asked for; painting inverts the masked pixels."""
 
     def __init__(self, cards: Sequence[EngineCard] = (toy,)) -> None:
-        self.cards = {card.name: card for card in cards}
+        self.engines = {card.name: card for card in cards}
         self.jobs: dict[str, FakeJob] = {}
         self.frames: dict[str, np.ndarray] = {}
         self.sent = 0
         self.fetched = 0
+        self.trouble: OverpaintError | None = None  # what the next job to be painted fails with
+        self.away = False
 
-    def card(self, engine: str) -> Future[EngineCard]:
-        return now(lambda: self._card(engine))
+    def cards(self) -> Future[tuple[EngineCard, ...]]:
+        return now(lambda: tuple(self.engines.values()))
+
+    def estimate(self, engine: str, size: Size, depth: Depth, length: int, edit: Edit) -> Future[Estimate]:
+        return now(lambda: self._estimate(engine, size, depth, length, edit))
+
+    def _estimate(self, engine: str, size: Size, depth: Depth, length: int, edit: Edit) -> Estimate:
+        clip = Clip(size=size, rate=Rate(numerator=24), depth=depth, frames=("0" * 64,) * length)
+        self._check(JobSpec(id="0" * 32, engine=engine, clip=clip, edit=edit))
+        pixel_bytes = length * size.pixels * 3 * depth // 8
+        return Estimate(frames=length, windows=1, window_size=size, pixel_bytes=pixel_bytes, seconds=None, device="cpu")
 
     def _card(self, engine: str) -> EngineCard:
-        if engine not in self.cards:
+        if engine not in self.engines:
             raise Missing(field="engine", message=f"there is no engine {engine}", remedy="Choose another")
-        return self.cards[engine]
+        return self.engines[engine]
 
     def digest(self, read: Callable[[], np.ndarray]) -> Future[str]:
         return now(lambda: digest(read()))
@@ -71,14 +84,17 @@ class FakeBackend:
         return now(lambda: self._open(spec))
 
     def _open(self, spec: JobSpec) -> Opened:
-        for problem in check_spec(spec, self._card(spec.engine)):
-            raise Invalid(field=problem.field, message=problem.message, remedy=problem.remedy)
+        self._check(spec)
         job = self.jobs.setdefault(spec.id, FakeJob(spec))
         if job.spec != spec:
             raise Conflict(field="id", message="another job has this id", remedy="Make a new id")
         if not job.events:
             job.record(EventKind.OPENED)
         return Opened(state=job.state, missing=tuple(one for one in spec.digests() if one not in self.frames))
+
+    def _check(self, spec: JobSpec) -> None:
+        for problem in check_spec(spec, self._card(spec.engine)):
+            raise Invalid(field=problem.field, message=problem.message, remedy=problem.remedy)
 
     def upload(self, job_id: str, missing: Sequence[str], read: Callable[[str], np.ndarray]) -> Future[int]:
         return now(lambda: sum(self._keep(self._job(job_id), read(one)) for one in missing))
@@ -102,12 +118,18 @@ class FakeBackend:
         return job.record(EventKind.SEALED)
 
     def events(self, job_id: str, after: int) -> tuple[JobEvent, ...]:
+        if self.away:
+            raise Unavailable(field="server", message="no server answers", remedy="Start it")
         job = self._job(job_id)
         fast = not job.spec.edit.options.get("delay")
         if job.state is JobState.QUEUED:
             job.record(EventKind.STARTED, stage="starting")
         elif job.state is JobState.RUNNING and job.events[-1].kind is EventKind.STARTED:
-            job.record(EventKind.PROGRESS, stage="painting", step=1, steps=1, windows=1)
+            picture = Picture(width=1, height=1, rgb=b"rgb")
+            job.record(EventKind.PROGRESS, stage="painting", step=1, steps=1, windows=1, picture=picture)
+        elif job.state is JobState.RUNNING and self.trouble:
+            words, self.trouble = self.trouble, None
+            job.record(EventKind.FAILED, field=words.field, message=words.message, remedy=words.remedy)
         elif job.state is JobState.RUNNING and fast:
             job.record(EventKind.FINISHED)
         elif job.state is JobState.CANCELLING:
@@ -137,8 +159,63 @@ class FakeBackend:
         patch = np.dstack([top - source, np.full(source.shape[:2], top, source.dtype)])
         return np.where(mask[..., None] > 0, patch, 0).astype(source.dtype)
 
+    def read(self, file: Path) -> np.ndarray:
+        return read_png(file)
+
+    def write(self, file: Path, make: Callable[[], np.ndarray]) -> Future[Path]:
+        write_png(file, make())
+        return now(lambda: file)
+
+    def make_guide(self, order: GuideOrder, read: Callable[[str], np.ndarray]) -> FakeMaking:
+        def made() -> MadeGuide:
+            clicks = (
+                order.wanted.clicks if isinstance(order.wanted, TrackOrder) else (Click(object=0, frame=0, x=9, y=9),)
+            )
+            if isinstance(order.wanted, TrackOrder) and not any(click.positive for click in clicks):
+                raise Invalid(field="clicks", message="no click says where the thing is", remedy="Click on it")
+            for one in order.digests():
+                if one not in self.frames:
+                    self.frames[one] = read(one)
+                    self.sent += self.frames[one].nbytes
+            kind = Input.MASK if isinstance(order.wanted, TrackOrder) else Input.SKETCH
+            corners = ((-4, -4), (4, -4), (4, 4), (-4, 4))
+            found: list[ObjectGuide] = []
+            for number in sorted({click.object for click in clicks}):
+                at = next(click for click in clicks if click.object == number)
+                square = Stroke(
+                    knots=tuple(Knot(x=at.x + x, y=at.y + y) for x, y in corners), closed=kind is Input.MASK
+                )
+                keys = tuple(GuideKey(frame=one.frame, strokes=(square,)) for one in order.frames)
+                found.append(ObjectGuide(object=number, guide=Guide(kind=kind, keys=keys)))
+            return MadeGuide(guides=tuple(found), method="classical")
+
+        return FakeMaking(order, made)
+
     def cancel(self, job_id: str) -> Future[JobState]:
         return now(lambda: self._cancel(self._job(job_id)))
+
+    def pause(self, job_id: str) -> Future[JobState]:
+        return now(lambda: self._ask(self._job(job_id), EventKind.PAUSED, JobState.PAUSED))
+
+    def resume(self, job_id: str) -> Future[JobState]:
+        return now(lambda: self._ask(self._job(job_id), EventKind.RESUMED, JobState.QUEUED, JobState.RUNNING))
+
+    def move_up(self, job_id: str) -> Future[JobState]:
+        return now(lambda: self._ask(self._job(job_id), EventKind.MOVED_UP, JobState.RUNNING))
+
+    def retry(self, job_id: str) -> Future[JobState]:
+        def retry() -> JobState:
+            job = self._job(job_id)
+            lacking = [one for one in job.spec.digests() if one not in self.frames]
+            if lacking:
+                raise Conflict(field="frames", message=f"{len(lacking)} frames are missing", remedy="Upload them")
+            return self._ask(job, EventKind.RETRIED, JobState.QUEUED, JobState.RUNNING)
+
+        return now(retry)
+
+    @staticmethod
+    def _ask(job: FakeJob, kind: EventKind, *granted: JobState) -> JobState:
+        return job.state if job.state in granted else job.record(kind)
 
     def _cancel(self, job: FakeJob) -> JobState:
         if job.state.ended or job.state is JobState.CANCELLING:
@@ -151,11 +228,35 @@ class FakeBackend:
         return self.jobs[job_id]
 
 
+class FakeMaking:
+    """The port Making: each look at its progress is a step; the guide is a square around each object's first click."""
+
+    def __init__(self, order: GuideOrder, made: Callable[[], MadeGuide]) -> None:
+        self._steps, self._total, self._made = 0, len(order.frames), made
+        self.cancelled = False
+
+    @property
+    def progress(self) -> GuideProgress:
+        self._steps += 1
+        return GuideProgress(stage="tracking", done=self._steps, total=self._total)
+
+    def done(self) -> bool:
+        return self.cancelled or self._steps >= self._total
+
+    def result(self, timeout: float | None = None) -> MadeGuide:
+        if self.cancelled:
+            raise Cancelled(field="guide", message="the guide was cancelled")
+        return self._made()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
 class FakeCapture:
     """The port Capture: one more frame is captured each time someone asks."""
 
     def __init__(self, frames: Sequence[np.ndarray], guides: tuple[Guide, ...]) -> None:
-        self.frames, self._guides = frames, guides
+        self.frames, self.guides_ = frames, guides
         self.done = 0
         self.closed = False
 
@@ -169,7 +270,10 @@ class FakeCapture:
 
     def guides(self) -> tuple[Guide, ...]:
         assert self.done == len(self.frames), "the guides are not captured yet"
-        return self._guides
+        return self.guides_
+
+    def tracks(self) -> tuple[Track, ...]:
+        return ()
 
     def close(self) -> None:
         self.closed = True
@@ -192,7 +296,10 @@ class FakeTimeline:
         )
         self.capture = FakeCapture(frames, guides)
         self.placed: list[tuple[PlacedStrip, Sequence[Path], str]] = []
+        self.frame = 0
+        self.previews: list[tuple[Selection, Path, Path]] = []
         self._folder = folder
+        self._stills: dict[int, Path] = {}
 
     def read_selection(self) -> Selection:
         return self.selection
@@ -201,19 +308,40 @@ class FakeTimeline:
         assert selection == self.selection
         return self.capture
 
+    def read_frame(self) -> Selection:
+        return replace(self.selection, start=self.selection.start + self.frame, length=1, keyframes=())
+
+    def start_frame(self, selection: Selection, *, same_pixels: bool) -> FakeCapture:
+        self.capture = FakeCapture([self.capture.frames[self.frame]], self.capture.guides_)
+        return self.capture
+
+    def stills(self, selection: Selection) -> tuple[Still, ...]:
+        return tuple(Still(frame=frame, file=self._stills[frame]) for frame in selection.keyframes)
+
+    def accept(self, frame: int, file: Path) -> None:
+        """The picture becomes the keyframe of that frame."""
+        self._stills[frame] = file
+        self.selection = replace(self.selection, keyframes=tuple(sorted(self._stills)))
+
+    def preview_folder(self, job_id: str) -> Path:
+        return self._folder / "preview" / job_id
+
+    def show_preview(self, selection: Selection, patch: Path, picture: Path) -> None:
+        self.previews.append((selection, patch, picture))
+
     def take_folder(self, job_id: str) -> Path:
         return self._folder / job_id
 
-    def insert_take(self, selection: Selection, frames: Sequence[Path], request: str, name: str) -> PlacedStrip:
+    def insert_take(self, selection: Selection, frames: Sequence[Path], take: Take) -> PlacedStrip:
         strip = PlacedStrip(
             scene=selection.scene,
-            name=name,
+            name=take.name,
             channel=selection.channel + 1,
             start=selection.start,
             length=len(frames),
             blend_type="ALPHA_OVER",
         )
-        self.placed.append((strip, frames, request))
+        self.placed.append((strip, frames, take.request))
         return strip
 
 

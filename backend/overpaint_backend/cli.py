@@ -29,6 +29,8 @@ from overpaint.errors import Cancelled, Invalid, Missing, OverpaintError, Unauth
 from overpaint.job import EventKind, JobEvent, JobSpec
 
 if TYPE_CHECKING:
+    from overpaint.order import Click, GuideProgress, LinesOrder, TrackOrder
+
     from overpaint_backend.weights import Offer
 
 EXIT_CODES: dict[type[OverpaintError], int] = {
@@ -72,6 +74,8 @@ def serve(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
+    if args.with_parent:
+        threading.Thread(target=_await_the_end_of_input, args=(stop,), daemon=True).start()
     server.start()
     print(f"overpaint {overpaint.__version__} listens on {server.address}, jobs in {settings.folder}", flush=True)
     while not stop.wait(0.2):  # not for ever: a signal that comes just before a wait would not end it
@@ -79,6 +83,14 @@ def serve(args: argparse.Namespace) -> int:
     print("stopping; jobs that are not finished go on at the next start", flush=True)
     server.stop()
     return 0
+
+
+def _await_the_end_of_input(stop: threading.Event) -> None:
+    """Whoever started us holds the other end of standard input, and lets go of it however it ends."""
+    with suppress(OSError):
+        while os.read(0, 1024):  # not sys.stdin: a thread that waits in there cannot be left behind at the end
+            pass
+    stop.set()
 
 
 def paint(args: argparse.Namespace) -> int:
@@ -143,10 +155,75 @@ def submit(args: argparse.Namespace) -> int:
     return 0
 
 
+def track(args: argparse.Namespace) -> int:
+    from overpaint.order import TrackOrder
+
+    return _make_guide(args, TrackOrder(clicks=tuple(map(_click, args.click))))
+
+
+def lines(args: argparse.Namespace) -> int:
+    from overpaint.order import LinesOrder
+
+    return _make_guide(args, LinesOrder())
+
+
+def _make_guide(args: argparse.Namespace, wanted: TrackOrder | LinesOrder) -> int:
+    from overpaint_backend.desk import devices
+    from overpaint_backend.files import check_out, order_of, write_guides
+    from overpaint_backend.guides.make import make_guide
+    from overpaint_backend.jobs.spool import Spool
+    from overpaint_backend.settings import load_settings
+
+    def say(progress: GuideProgress) -> None:
+        words = f"{progress.stage} {progress.done}/{progress.total}"
+        if args.json or sys.stderr.isatty():
+            print(
+                json.dumps(asdict(progress)) if args.json else f"\r{words} ", end="\n" if args.json else "", flush=True
+            )
+
+    check_out(args.out)
+    weights = load_settings(flags={"weights": args.weights}).weights
+    with tempfile.TemporaryDirectory(prefix="overpaint-") as name:
+        spool = Spool(Path(name))
+        order = order_of(args.clip, wanted, spool, args.mask)
+        made = make_guide(order, spool.get, say, weights, args.device or devices()[0].name)
+    write_guides(args.out, made, order.size)
+    result = {"out": str(args.out), "frames": len(order.frames), "guides": len(made.guides), "method": made.method}
+    print(json.dumps(result) if args.json else f"{len(order.frames)} frames in {args.out}, made by: {made.method}")
+    return 0
+
+
+def _click(text: str) -> Click:
+    """[OBJECT:]FRAME,X,Y[,-]"""
+    from overpaint.order import Click
+
+    number, _, rest = text.rpartition(":")
+    parts = rest.split(",")
+    try:
+        if parts[3:] not in ([], ["-"]):
+            raise ValueError
+        frame, x, y = int(parts[0]), float(parts[1]), float(parts[2])
+        return Click(object=int(number or 1), frame=frame, x=x, y=y, positive=not parts[3:])
+    except (ValueError, IndexError):
+        what = f"{text!r} is not [OBJECT:]FRAME,X,Y[,-]"
+        raise Invalid(
+            field="click", message=what, remedy="Say 0,320,180 say; with ,- behind it for what is not part of it"
+        ) from None
+
+
 def jobs(args: argparse.Namespace) -> int:
     with _client(args) as client:
-        if args.cancel:
-            print(f"{args.cancel} {client.cancel(args.cancel)}")
+        acts = {
+            "cancel": client.cancel,
+            "pause": client.pause,
+            "resume": client.resume,
+            "front": client.move_up,
+            "retry": client.retry,
+        }
+        asked = next((name for name in acts if getattr(args, name)), None)
+        if asked:
+            job = getattr(args, asked)
+            print(f"{job} {acts[asked](job)}")
         elif args.delete:
             client.delete(args.delete)
         else:
@@ -223,13 +300,26 @@ def demo(args: argparse.Namespace) -> int:
 
 
 def train(args: argparse.Namespace) -> int:
+    from overpaint_backend.settings import load_settings
+    from overpaint_backend.train.settings import named
+
+    settings = named(args.config)
     try:
         room = importlib.import_module("overpaint_backend.train.run")
     except ModuleNotFoundError as error:
         what = f"{error.name} is needed, and it is not installed"
         raise Unavailable(field="train", message=what, remedy="Say pip install 'overpaint[engines]'") from None
-    run = room.train(room.CONFIGS[args.config], args.out, steps=args.steps, minutes=args.minutes, resume=args.resume)
-    print(f"{run.step} steps in {run.seconds / 60:.0f} min; weights are in {args.out}")
+    run = room.train(
+        settings,
+        args.out,
+        steps=args.steps,
+        minutes=args.minutes,
+        resume=args.resume,
+        data=args.data,
+        weights=load_settings(flags={"weights": args.weights}).weights,
+    )
+    if run.first:
+        print(f"{run.step} steps in {run.seconds / 60:.0f} min; weights are in {args.out}")
     return 0
 
 
@@ -277,6 +367,12 @@ def _bench_wire(args: argparse.Namespace) -> dict[str, Any]:
     from overpaint_backend.media import probe, read_frames
 
     return bench_wire(None if args.clip is None else list(read_frames(probe(args.clip))), args.repeats)
+
+
+def _bench_ui(args: argparse.Namespace) -> dict[str, Any]:
+    from overpaint_backend.measure.ui import bench_ui
+
+    return bench_ui(args.blender, args.extension, args.frames)
 
 
 def _bench_flops(args: argparse.Namespace) -> dict[str, Any]:
@@ -497,6 +593,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--certificate", type=Path, help="TLS certificate, PEM")
     one.add_argument("--key", type=Path, help="TLS key, PEM")
     one.add_argument("--settings", type=Path, help="TOML file with the same names")
+    one.add_argument(
+        "--with-parent", action="store_true", help="stop when standard input ends, as it does with Blender"
+    )
 
     for run, words in ((paint, "paint a clip here, without a server"), (submit, "have a server paint a clip")):
         one = verb(run, words)
@@ -523,10 +622,33 @@ def _parser() -> argparse.ArgumentParser:
             add_weights(one)
             one.add_argument("--device", help="cpu, cuda:0, ...; the first graphics card unless said, else the CPU")
 
-    one = verb(jobs, "list a server's jobs, or end one")
+    for run, words in ((track, "make masks from clicks, here"), (lines, "draw the lines of a clip, here")):
+        one = verb(run, words)
+        one.add_argument("--clip", type=Path, required=True, help="movie, or folder of pictures")
+        if run is track:
+            one.add_argument(
+                "--click",
+                action="append",
+                required=True,
+                metavar="[OBJECT:]FRAME,X,Y[,-]",
+                help="a point of the thing, frames from 0, pixels; with - one that is not part of it (repeat)",
+            )
+            one.set_defaults(mask=None)
+        else:
+            one.add_argument("--mask", type=Path, help="only inside; movie, pictures, or one picture for all frames")
+        one.add_argument("--out", type=Path, required=True, help="folder for the pictures; must be new")
+        one.add_argument("--device", help="cpu, cuda:0, ...; the first graphics card unless said, else the CPU")
+        add_json(one)
+        add_weights(one)
+
+    one = verb(jobs, "list a server's jobs, or do something to one")
     which = one.add_mutually_exclusive_group()
-    which.add_argument("--cancel", metavar="ID")
-    which.add_argument("--delete", metavar="ID")
+    which.add_argument("--cancel", metavar="ID", help="stop it; what is painted of it stays")
+    which.add_argument("--pause", metavar="ID", help="let no worker have it until it is resumed")
+    which.add_argument("--resume", metavar="ID", help="a paused one goes back to its place in the queue")
+    which.add_argument("--front", metavar="ID", help="a waiting one becomes the next")
+    which.add_argument("--retry", metavar="ID", help="queue a failed or cancelled one again; nothing is sent again")
+    which.add_argument("--delete", metavar="ID", help="forget an ended one, and its pixels")
     add_json(one)
     add_server(one)
 
@@ -567,12 +689,14 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--cache", type=Path, default=Path(".cache/clips"), help="where the clip is kept")
     one.add_argument("--out", type=Path, default=Path("out/demo"))
 
-    one = verb(train, "train a small VIRES of your own on clips made of numbers")
-    one.add_argument("--config", default="small", help="small, or one of its ablations")
+    one = verb(train, "train a VIRES of your own: a small one on drawn figures, or the published one on a data set")
+    one.add_argument("--config", default="small", help="small, one of its ablations, or published")
+    one.add_argument("--data", type=Path, metavar="FOLDER", help="data set to learn from, in place of drawn figures")
     one.add_argument("--out", type=Path, required=True, help="folder for weights and progress; --weights takes it")
     one.add_argument("--steps", type=int, help="end after so many; the config's number unless given")
     one.add_argument("--minutes", type=float, help="end after so long; --resume goes on")
     one.add_argument("--resume", action="store_true", help="go on where --out was left, however it ended")
+    add_weights(one)
 
     one = verb(eval, "edit clips whose true result is known, and measure how near the engine comes")
     one.add_argument(
@@ -598,6 +722,12 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(measure=_bench_wire)
     one.add_argument("--clip", type=Path, help="movie to measure with; a generated one unless given")
     one.add_argument("--repeats", type=int, default=5)
+    add_json(one)
+    one = kinds.add_parser("ui", help="how long the add-on holds up a real Blender while a strip is painted")
+    one.set_defaults(measure=_bench_ui)
+    one.add_argument("--blender", type=Path, required=True, help="a Python with the bpy module")
+    one.add_argument("--extension", type=Path, required=True, help="the add-on's zip")
+    one.add_argument("--frames", type=int, default=300, help="of 1920x1080")
     add_json(one)
     one = kinds.add_parser("flops", help="the work of a clip, counted: the same on every machine")
     one.set_defaults(measure=_bench_flops)

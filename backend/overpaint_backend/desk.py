@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -17,6 +17,7 @@ from overpaint.clip import Clip, Depth, Rate, Size
 from overpaint.edit import Edit, Input
 from overpaint.errors import Conflict, Exhausted, Invalid, Unavailable
 from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary
+from overpaint.order import GuideOrder
 
 from overpaint_backend import registry
 from overpaint_backend.guides.mask import weight
@@ -118,19 +119,22 @@ class Desk:
         self._check(spec, registry.card(spec.engine))
         return self._store.open(spec), self._spool.missing(spec.digests())
 
-    def _check(self, spec: JobSpec, card: EngineCard) -> None:
-        if len(spec.clip) > self._settings.max_frames:
+    def _check_size(self, length: int, size: Size) -> None:
+        if length > self._settings.max_frames:
             raise Exhausted(
                 field="clip",
-                message=f"the clip has {len(spec.clip)} frames, and this server takes {self._settings.max_frames}",
+                message=f"the clip has {length} frames, and this server takes {self._settings.max_frames}",
                 remedy="Choose a shorter range",
             )
-        if spec.clip.size.pixels > self._settings.max_pixels:
+        if size.pixels > self._settings.max_pixels:
             raise Exhausted(
                 field="clip",
-                message=f"a frame has {spec.clip.size} pixels, and this server takes {self._settings.max_pixels} in all",
+                message=f"a frame has {size} pixels, and this server takes {self._settings.max_pixels} in all",
                 remedy="Lower the resolution",
             )
+
+    def _check(self, spec: JobSpec, card: EngineCard) -> None:
+        self._check_size(len(spec.clip), spec.clip.size)
         problems = check_spec(spec, card)
         if problems:
             first = problems[0]
@@ -139,18 +143,38 @@ class Desk:
 
     def keep(self, job: str, frames: Iterator[tuple[str, np.ndarray]]) -> int:
         """Keep proven frames that the job names, as they arrive; returns how many. Raises Invalid for any other frame."""
-        spec = self._store.spec(job)
-        wanted = _shapes(spec)
+        return self._keep(_shapes(self._store.spec(job)), frames, "job")
+
+    def _keep(
+        self, wanted: Mapping[str, tuple[tuple[int, ...], int]], frames: Iterator[tuple[str, np.ndarray]], by: str
+    ) -> int:
         kept = 0
         for digest, frame in frames:
             if wanted.get(digest) != (frame.shape, frame.dtype.itemsize * 8):
-                what = "is not named by the job" if digest not in wanted else "has another shape or depth than the clip"
+                what = (
+                    f"is not named by the {by}" if digest not in wanted else "has another shape or depth than the clip"
+                )
                 raise Invalid(
-                    field="frames", message=f"the frame {digest[:12]} {what}", remedy="Send what OpenJob lacks"
+                    field="frames", message=f"the frame {digest[:12]} {what}", remedy="Send what the server lacks"
                 )
             self._spool.put(frame, digest)
             kept += 1
         return kept
+
+    def missing_for(self, order: GuideOrder) -> tuple[str, ...]:
+        """The digests of an order whose pixels are not here. Raises Exhausted where it is too large."""
+        self._check_size(len(order.frames), order.size)
+        return self._spool.missing(order.digests())
+
+    def keep_for(self, order: GuideOrder, frames: Iterator[tuple[str, np.ndarray]]) -> None:
+        """Keep proven frames that the order names. Raises Invalid for any other frame, Conflict where some are missing."""
+        shape, depth = (order.size.height, order.size.width), order.depth
+        pictures = {one.pixels: ((*shape, 3), depth) for one in order.frames}
+        self._keep({digest: (shape, 8) for digest in order.digests()} | pictures, frames, "order")
+        missing = self._spool.missing(order.digests())
+        if missing:
+            what = f"{len(missing)} frames of the order are missing, the first is {missing[0][:12]}"
+            raise Conflict(field="frames", message=what, remedy="Send what the answer names")
 
     def seal(self, job: str) -> JobState:
         """All pixels are there: queue the job. Sealing it again changes nothing. Raises Conflict naming what is missing."""

@@ -18,7 +18,9 @@ from overpaint.colour import lay_over, to_depth
 from overpaint.edit import Edit, Guide, GuideKey, Input, Keyframe, OptionValue, Task
 from overpaint.errors import Invalid
 from overpaint.job import JobSpec
+from overpaint.order import GuideFrame, GuideOrder, LinesOrder, MadeGuide, TrackOrder
 
+from overpaint_backend.guides.raster import rasterise
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.media import Footage, movie_writer, probe, read_frames, write_picture
 
@@ -180,6 +182,40 @@ def write_take(folder: Path, spec: JobSpec, sources: Iterator[np.ndarray], patch
             for frame in in_order(pictures):  # packing PNGs is most of the work, so several threads do it
                 write(frame)
         (part / "request.json").write_text(wire.request_to_json(spec))
+        if folder.exists():
+            folder.rmdir()
+        part.rename(folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def order_of(clip: Path, wanted: TrackOrder | LinesOrder, spool: Spool, mask: Path | None = None) -> GuideOrder:
+    """Read a clip into `spool`, and the mask that lines are to stay in. Raises Missing or Invalid naming the field."""
+    footage = probe(clip)
+    source = _look(Input.MASK, mask, footage) if mask else None
+    digests = tuple(spool.put(frame) for frame in read_frames(footage))
+    if source:
+        whole = Clip(size=footage.size, rate=Rate(numerator=24), depth=footage.depth, frames=digests)
+        keys, hold = _read_guide(Input.MASK, source, footage, whole, spool, [])
+        wanted = LinesOrder(mask=Guide(kind=Input.MASK, keys=keys, hold=hold))
+    frames = tuple(GuideFrame(frame=number, pixels=name) for number, name in enumerate(digests))
+    return GuideOrder(size=footage.size, depth=footage.depth, frames=frames, wanted=wanted)
+
+
+def write_guides(folder: Path, made: MadeGuide, size: Size) -> None:
+    """A PNG for every frame, white on black, whole or not at all; in a folder for each object, where there are several."""
+    check_out(folder)
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        for one in made.guides:
+            place = part / str(one.object) if len(made.guides) > 1 else part
+            place.mkdir(parents=True)
+            for key in one.guide.keys:
+                drawn = rasterise(one.guide, key.frame, size)
+                assert drawn is not None
+                write_picture(place / f"{key.frame + 1:05}.png", drawn)
         if folder.exists():
             folder.rmdir()
         part.rename(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from overpaint.job import EventKind, JobEvent
 from rich.console import Console
@@ -18,10 +18,8 @@ def show(events: Iterator[JobEvent], *, as_json: bool) -> Iterator[JobEvent]:
     """Pass the events on, and show each."""
     if as_json:
         for event in events:
-            print(
-                json.dumps({name: value for name, value in asdict(event).items() if value or name == "number"}),
-                flush=True,
-            )
+            plain = asdict(replace(event, picture=None))  # a terminal shows none
+            print(json.dumps({name: value for name, value in plain.items() if value or name == "number"}), flush=True)
             yield event
         return
     console = Console(stderr=True)

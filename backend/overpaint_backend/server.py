@@ -20,6 +20,7 @@ from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.service import Doorkeeper, Service
 from overpaint_backend.settings import Settings
+from overpaint_backend.workers.guide import GuideMaker
 from overpaint_backend.workers.local import LocalWorkers
 
 THREADS = 64  # each watching client holds one
@@ -46,7 +47,8 @@ class Server:
             interceptors=[Doorkeeper(token)] if token else [],
             options=(("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.so_reuseport", 0)),
         )
-        service_pb2_grpc.add_OverpaintServiceServicer_to_server(Service(self._desk, settings), self._grpc)
+        maker = GuideMaker(folder / "spool", settings.weights, devices()[0].name)
+        service_pb2_grpc.add_OverpaintServiceServicer_to_server(Service(self._desk, settings, maker.make), self._grpc)
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)

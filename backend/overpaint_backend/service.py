@@ -11,10 +11,14 @@ from typing import Any
 import grpc
 from overpaint import chunks, codec, wire
 from overpaint.errors import Internal, Invalid, OverpaintError, Unauthenticated
-from overpaint.v1 import frames_pb2, service_pb2, service_pb2_grpc
+from overpaint.order import GuideOrder, GuideProgress, MadeGuide
+from overpaint.v1 import frames_pb2, guides_pb2, service_pb2, service_pb2_grpc
 
 from overpaint_backend.desk import Desk
 from overpaint_backend.settings import Settings
+
+MakeGuide = Callable[[GuideOrder, Callable[[], bool]], Iterator[GuideProgress | MadeGuide]]
+"""Makes what is ordered for as long as it is wanted: how far it is, and at last what was made."""
 
 log = logging.getLogger(__name__)
 ERROR_KEY = "overpaint-error-bin"
@@ -64,8 +68,8 @@ def _streams(method: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any
 
 
 class Service(service_pb2_grpc.OverpaintServiceServicer):
-    def __init__(self, desk: Desk, settings: Settings) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, settings: Settings, make_guide: MakeGuide) -> None:
+        self._desk, self._make_guide = desk, make_guide
         self._limits = codec.Limits(max_pixels=settings.max_pixels)
 
     @_answers
@@ -135,6 +139,22 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
         return service_pb2.CancelJobResponse(state=wire.state_to_wire(self._desk.cancel(request.job_id)))
 
     @_answers
+    def PauseJob(self, request: service_pb2.PauseJobRequest, context: grpc.ServicerContext) -> Any:
+        return service_pb2.PauseJobResponse(state=wire.state_to_wire(self._desk.pause(request.job_id)))
+
+    @_answers
+    def ResumeJob(self, request: service_pb2.ResumeJobRequest, context: grpc.ServicerContext) -> Any:
+        return service_pb2.ResumeJobResponse(state=wire.state_to_wire(self._desk.resume(request.job_id)))
+
+    @_answers
+    def MoveJobUp(self, request: service_pb2.MoveJobUpRequest, context: grpc.ServicerContext) -> Any:
+        return service_pb2.MoveJobUpResponse(state=wire.state_to_wire(self._desk.move_up(request.job_id)))
+
+    @_answers
+    def RetryJob(self, request: service_pb2.RetryJobRequest, context: grpc.ServicerContext) -> Any:
+        return service_pb2.RetryJobResponse(state=wire.state_to_wire(self._desk.retry(request.job_id)))
+
+    @_answers
     def ListJobs(self, request: service_pb2.ListJobsRequest, context: grpc.ServicerContext) -> Any:
         return service_pb2.ListJobsResponse(jobs=map(wire.summary_to_wire, self._desk.jobs()))
 
@@ -142,6 +162,25 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
     def DeleteJob(self, request: service_pb2.DeleteJobRequest, context: grpc.ServicerContext) -> Any:
         self._desk.delete(request.job_id)
         return service_pb2.DeleteJobResponse()
+
+    @_streams
+    def MakeGuide(
+        self, request: Iterator[guides_pb2.MakeGuideRequest], context: grpc.ServicerContext
+    ) -> Iterator[guides_pb2.MakeGuideResponse]:
+        first = next(request, None)
+        if first is None or first.WhichOneof("part") != "order":
+            raise Invalid(field="order", message="the call does not begin with an order", remedy="Send it first")
+        order = wire.order_from_wire(first.order)
+        missing = self._desk.missing_for(order)
+        yield guides_pb2.MakeGuideResponse(missing=guides_pb2.MissingPixels(digests=map(bytes.fromhex, missing)))
+        if missing:
+            pieces = (wire.chunk_from_wire(message.chunk) for message in request)
+            self._desk.keep_for(order, chunks.unpack(pieces, self._limits))
+        for answer in self._make_guide(order, context.is_active):
+            if isinstance(answer, GuideProgress):
+                yield guides_pb2.MakeGuideResponse(progress=wire.guide_progress_to_wire(answer))
+            else:
+                yield guides_pb2.MakeGuideResponse(made=wire.made_to_wire(answer))
 
 
 def _turn_away(request: Any, context: grpc.ServicerContext) -> None:

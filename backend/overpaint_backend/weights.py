@@ -35,7 +35,8 @@ class Weights:
     """A published repository that an engine needs; it lies in the root under `name`.
 
     `licence` is what can be said without asking the hub. Tensors are read from the first of `places` that has any, as
-    the official loaders do; `spare` are read as well, for tensors that those lack.
+    the official loaders do; `spare` are read as well, for tensors that those lack. `room` is the module that checks and
+    converts them, where it is not the engine's.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Weights:
     licence: str
     places: tuple[str, ...] = ("model/*", "*")
     spare: str = ""
+    room: str = ""
 
 
 PUBLISHED = (
@@ -60,6 +62,14 @@ PUBLISHED = (
         engine="vires",
         repository="DeepFloyd/t5-v1_1-xxl",
         licence="this copy states none; Google's original is Apache-2.0",
+    ),
+    Weights(
+        name="sam2.1-hiera-small",  # masks from clicks; about 46 million numbers of 4 bytes, not verified
+        engine="guides",
+        repository="facebook/sam2.1-hiera-small",
+        licence="Apache-2.0",
+        places=("model*",),
+        room="overpaint_backend.guides.sam2",
     ),
 )
 
@@ -472,7 +482,7 @@ def _check_whole(path: Path, came_from: Path) -> None:
 def _engine_of(one: Weights):
     """The engine's own room for weights: `check(name, folder)`, `convert(pickle, target)`. Raises Invalid."""
     _needed("torch")
-    return importlib.import_module(f"overpaint_backend.engines.{one.engine}.weights")
+    return importlib.import_module(one.room or f"overpaint_backend.engines.{one.engine}.weights")
 
 
 def _needed(module: str):

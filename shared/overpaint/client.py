@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import grpc
@@ -17,12 +18,14 @@ from overpaint.clip import Depth, Size
 from overpaint.edit import Edit
 from overpaint.errors import BY_STATUS, Cancelled, Internal, Invalid, OverpaintError, Unauthenticated, Unavailable
 from overpaint.job import JobEvent, JobSpec, JobState, JobSummary
+from overpaint.order import GuideOrder, GuideProgress, MadeGuide
+from overpaint.v1 import guides_pb2, service_pb2_grpc
 from overpaint.v1 import service_pb2 as pb
-from overpaint.v1 import service_pb2_grpc
 
 SECONDS = 30.0  # for calls that answer at once
 ERROR_KEY = "overpaint-error-bin"
 MAX_MESSAGE = 64 << 20  # bytes
+RECONNECT = 8000  # milliseconds: gRPC would let two minutes pass before it tries a server again that was away
 
 
 class Client:
@@ -38,7 +41,12 @@ class Client:
         self.address = address
         self.sent_bytes = 0
         here = is_here(host_of(address))
-        options = (("grpc.max_send_message_length", MAX_MESSAGE), ("grpc.max_receive_message_length", MAX_MESSAGE))
+        options = (
+            ("grpc.max_send_message_length", MAX_MESSAGE),
+            ("grpc.max_receive_message_length", MAX_MESSAGE),
+            ("grpc.max_reconnect_backoff_ms", RECONNECT),
+            ("grpc.enable_http_proxy", int(not here)),  # no studio's proxy knows the way to this very machine
+        )
         if here and certificate is None:
             self._channel = grpc.insecure_channel(address, options)
         else:
@@ -65,8 +73,8 @@ class Client:
         with self._in_words():
             return method(request, metadata=self._metadata, timeout=seconds)
 
-    def server(self) -> ServerCard:
-        return wire.server_from_wire(self._call(self._stub.GetServer, pb.GetServerRequest()))
+    def server(self, seconds: float = SECONDS) -> ServerCard:
+        return wire.server_from_wire(self._call(self._stub.GetServer, pb.GetServerRequest(), seconds))
 
     def engines(self) -> tuple[EngineCard, ...]:
         answer = self._call(self._stub.ListEngines, pb.ListEnginesRequest())
@@ -141,11 +149,41 @@ class Client:
     def cancel(self, job: str) -> JobState:
         return wire.state_from_wire(self._call(self._stub.CancelJob, pb.CancelJobRequest(job_id=job)).state)
 
+    def pause(self, job: str) -> JobState:
+        """No worker has the job until it is resumed; what is painted of it stays."""
+        return wire.state_from_wire(self._call(self._stub.PauseJob, pb.PauseJobRequest(job_id=job)).state)
+
+    def resume(self, job: str) -> JobState:
+        return wire.state_from_wire(self._call(self._stub.ResumeJob, pb.ResumeJobRequest(job_id=job)).state)
+
+    def move_up(self, job: str) -> JobState:
+        """A queued job becomes the next one."""
+        return wire.state_from_wire(self._call(self._stub.MoveJobUp, pb.MoveJobUpRequest(job_id=job)).state)
+
+    def retry(self, job: str) -> JobState:
+        """A failed or cancelled job is queued again, with its pixels and finished windows."""
+        return wire.state_from_wire(self._call(self._stub.RetryJob, pb.RetryJobRequest(job_id=job)).state)
+
     def jobs(self) -> tuple[JobSummary, ...]:
         return tuple(map(wire.summary_from_wire, self._call(self._stub.ListJobs, pb.ListJobsRequest()).jobs))
 
     def delete(self, job: str) -> None:
         self._call(self._stub.DeleteJob, pb.DeleteJobRequest(job_id=job))
+
+    def make_guide(self, order: GuideOrder, read: Callable[[str], np.ndarray]) -> GuideCall:
+        """Have a guide made: say how far it is, and at last what was made.
+
+        `read` gives the pixels of a digest; it is asked, on another thread, for those that the server lacks.
+        """
+
+        def start(requests: Iterator[guides_pb2.MakeGuideRequest]) -> Any:
+            return self._stub.MakeGuide(map(self._counted, requests), metadata=self._metadata)
+
+        return GuideCall(start, self._in_words, order, read)
+
+    def _counted(self, request: guides_pb2.MakeGuideRequest) -> guides_pb2.MakeGuideRequest:
+        self.sent_bytes += request.ByteSize()
+        return request
 
     @contextmanager
     def _in_words(self) -> Generator[None, None, None]:
@@ -163,9 +201,10 @@ class Client:
             detail = pb.ErrorDetail.FromString(metadata[ERROR_KEY])
             return kind(field=detail.field, message=detail.message, remedy=detail.remedy)
         if status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            why = str(error.details()).rpartition(": ")[2]  # before it, gRPC names each layer and address
             return Unavailable(
                 field="server",
-                message=f"no server answers at {self.address} ({error.details()})",
+                message=f"no server answers at {self.address} ({why})",
                 remedy="Start it with `overpaint serve`, or correct the address",
             )
         if status is grpc.StatusCode.UNAUTHENTICATED:
@@ -175,3 +214,58 @@ class Client:
         return kind(
             field="server", message=f"{status.name}: {error.details()}", remedy="The server's log has the details"
         )
+
+
+class GuideCall:
+    """A guide on its way: iterate over how far it is; the last is what was made. `cancel` ends it, from any thread."""
+
+    def __init__(
+        self,
+        start: Callable[[Iterator[guides_pb2.MakeGuideRequest]], Any],
+        in_words: Callable[[], AbstractContextManager[None]],
+        order: GuideOrder,
+        read: Callable[[str], np.ndarray],
+    ) -> None:
+        self._in_words, self._order, self._read = in_words, order, read
+        self._missing: SimpleQueue[Sequence[str]] = (
+            SimpleQueue()
+        )  # what the server lacks, or nothing where the call is over
+        self._trouble: list[Exception] = []  # gRPC would hide it behind a status of its own
+        self._stream = start(self._requests())
+
+    def cancel(self) -> None:
+        self._stream.cancel()
+        self._missing.put(())
+
+    def __iter__(self) -> Iterator[GuideProgress | MadeGuide]:
+        """Raises Cancelled after `cancel`."""
+        try:
+            with self._in_words():
+                for answer in self._stream:
+                    match answer.WhichOneof("part"):
+                        case "missing":
+                            self._missing.put([digest.hex() for digest in answer.missing.digests])
+                        case "progress":
+                            yield wire.guide_progress_from_wire(answer.progress)
+                        case "made":
+                            yield wire.made_from_wire(answer.made)
+                        case _:
+                            pass  # a later server's; nothing that was asked for
+        except OverpaintError:
+            if self._trouble:
+                raise self._trouble[0] from None
+            raise
+        finally:
+            self.cancel()
+
+    def _requests(self) -> Iterator[guides_pb2.MakeGuideRequest]:
+        try:
+            yield guides_pb2.MakeGuideRequest(order=wire.order_to_wire(self._order))
+            missing = self._missing.get()
+            for chunk in chunks.pack(map(self._read, missing), names=missing):
+                request = guides_pb2.MakeGuideRequest()
+                wire.chunk_to_wire(chunk, request.chunk)
+                yield request
+        except Exception as error:
+            self._trouble.append(error)
+            raise

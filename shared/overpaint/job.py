@@ -33,6 +33,7 @@ class JobState(StrEnum):
     OPEN = "open"  # pixels are still arriving
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"  # no worker takes it until it is resumed
     CANCELLING = "cancelling"  # the worker stops at its next step
     FINISHED = "finished"
     FAILED = "failed"
@@ -40,6 +41,7 @@ class JobState(StrEnum):
 
     @property
     def ended(self) -> bool:
+        """Nothing more happens to it, unless somebody asks for another try."""
         return self in (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED)
 
 
@@ -53,10 +55,27 @@ class EventKind(StrEnum):
     PROGRESS = "progress"
     WINDOW_DONE = "window_done"
     LOST = "lost"  # its worker died; the job goes back to the queue
+    PAUSED = "paused"  # its worker, where it has one, loses it
+    RESUMED = "resumed"  # back to its place in the queue
+    MOVED_UP = "moved_up"  # to the front of the queue
+    RETRIED = "retried"  # back to the end of the queue, with its pixels and finished windows
     CANCEL_ASKED = "cancel_asked"
     FINISHED = "finished"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A small picture of what is painted so far: `rgb` holds its rows from the top, 3 bytes a pixel."""
+
+    width: int
+    height: int
+    rgb: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.rgb) != self.width * self.height * 3:
+            raise ValueError(f"{self.width}x{self.height} pixels are not {len(self.rgb)} bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +84,7 @@ class JobEvent:
 
     `stage` names what is being done; `step` of `steps` how far that is; `windows` how many there are;
     `window` which one is done; `seconds_left` the estimate where there is one; `field`, `message` and `remedy` an error.
+    `picture` is the newest painted frame; of a job's events only the last that had one keeps it.
     """
 
     number: int
@@ -80,6 +100,7 @@ class JobEvent:
     field: str = ""
     message: str = ""
     remedy: str = ""
+    picture: Picture | None = None
 
     @property
     def share(self) -> float:
@@ -98,6 +119,12 @@ _TABLE: dict[tuple[JobState, EventKind], JobState] = {
     (S.OPEN, E.CANCELLED): S.CANCELLED,  # nobody works on it, so there is nobody to ask
     (S.QUEUED, E.STARTED): S.RUNNING,
     (S.QUEUED, E.CANCELLED): S.CANCELLED,
+    (S.QUEUED, E.PAUSED): S.PAUSED,
+    (S.QUEUED, E.MOVED_UP): S.QUEUED,
+    # A paused job has no worker: the one that painted it learns at its next step that the job is no longer its own.
+    (S.RUNNING, E.PAUSED): S.PAUSED,
+    (S.PAUSED, E.RESUMED): S.QUEUED,
+    (S.PAUSED, E.CANCELLED): S.CANCELLED,
     (S.RUNNING, E.PLANNED): S.RUNNING,
     (S.RUNNING, E.PROGRESS): S.RUNNING,
     (S.RUNNING, E.WINDOW_DONE): S.RUNNING,
@@ -114,6 +141,8 @@ _TABLE: dict[tuple[JobState, EventKind], JobState] = {
     (S.CANCELLING, E.LOST): S.CANCELLED,
     # It was faster than the cancel: the take is there, so nothing is thrown away.
     (S.CANCELLING, E.FINISHED): S.FINISHED,
+    (S.FAILED, E.RETRIED): S.QUEUED,
+    (S.CANCELLED, E.RETRIED): S.QUEUED,
 }
 
 

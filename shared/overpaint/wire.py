@@ -37,7 +37,8 @@ from overpaint.edit import (
 )
 from overpaint.errors import Invalid
 from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, Picture
-from overpaint.v1 import engines_pb2, frames_pb2, jobs_pb2, service_pb2
+from overpaint.order import Click, GuideFrame, GuideOrder, GuideProgress, LinesOrder, MadeGuide, ObjectGuide, TrackOrder
+from overpaint.v1 import engines_pb2, frames_pb2, guides_pb2, jobs_pb2, service_pb2
 
 _V = TypeVar("_V", bound=StrEnum)
 _JOB_ID = re.compile("[0-9a-f]{32}")
@@ -541,6 +542,71 @@ def estimate_from_wire(message: service_pb2.EstimateJobResponse) -> Estimate:
         seconds=message.seconds if message.HasField("seconds") else None,
         **_plain(message, _ESTIMATE_PLAIN),
     )
+
+
+# Guides that are made
+
+_CLICK_PLAIN = ("object", "frame", "x", "y")
+_GUIDE_PROGRESS_PLAIN = ("stage", "done", "total")
+
+
+def order_to_wire(order: GuideOrder) -> guides_pb2.GuideOrder:
+    with _naming("clicks", "Give objects and frames from 0 on"):
+        frames = [
+            guides_pb2.GuideFrame(frame=one.frame, pixels=digest_to_wire(one.pixels, "frames")) for one in order.frames
+        ]
+        message = guides_pb2.GuideOrder(size=size_to_wire(order.size), depth=order.depth, frames=frames)
+        match order.wanted:
+            case TrackOrder(clicks=clicks):
+                message.track.SetInParent()
+                message.track.clicks.extend(
+                    guides_pb2.Click(negative=not click.positive, **_plain(click, _CLICK_PLAIN)) for click in clicks
+                )
+            case LinesOrder(mask=mask):
+                message.lines.SetInParent()
+                if mask is not None:
+                    message.lines.mask.CopyFrom(_guide_to_wire(mask))
+        return message
+
+
+def order_from_wire(message: guides_pb2.GuideOrder) -> GuideOrder:
+    wanted = message.WhichOneof("wanted")
+    if wanted is None:
+        raise Invalid(
+            field="wanted", message="the order says nothing that is known here", remedy="Give clicks or lines"
+        )
+    if wanted == "track":
+        found = TrackOrder(
+            clicks=tuple(
+                Click(positive=not click.negative, **_plain(click, _CLICK_PLAIN)) for click in message.track.clicks
+            )
+        )
+    else:
+        found = LinesOrder(mask=_guide_from_wire(message.lines.mask) if message.lines.HasField("mask") else None)
+    frames = tuple(GuideFrame(frame=one.frame, pixels=digest_from_wire(one.pixels, "frames")) for one in message.frames)
+    size = size_from_wire(message.size)
+    with _naming("frames", "Send the size, the depth and the digest of every frame, in order"):
+        return GuideOrder(size=size, depth=message.depth, frames=frames, wanted=found)  # pyright: ignore[reportArgumentType]
+
+
+def made_to_wire(made: MadeGuide) -> guides_pb2.MadeGuide:
+    with _naming("object", "Give objects from 0 on"):
+        guides = [guides_pb2.ObjectGuide(object=one.object, guide=_guide_to_wire(one.guide)) for one in made.guides]
+        return guides_pb2.MadeGuide(guides=guides, method=made.method)
+
+
+def made_from_wire(message: guides_pb2.MadeGuide) -> MadeGuide:
+    guides = tuple(ObjectGuide(object=one.object, guide=_guide_from_wire(one.guide)) for one in message.guides)
+    return MadeGuide(guides=guides, method=message.method)
+
+
+def guide_progress_to_wire(progress: GuideProgress) -> guides_pb2.GuideProgress:
+    with _naming("progress", "Give counts from 0 on"):
+        return guides_pb2.GuideProgress(**_plain(progress, _GUIDE_PROGRESS_PLAIN))
+
+
+def guide_progress_from_wire(message: guides_pb2.GuideProgress) -> GuideProgress:
+    return GuideProgress(**_plain(message, _GUIDE_PROGRESS_PLAIN))
 
 
 def _plain(one: object, names: Iterable[str]) -> dict[str, Any]:

@@ -209,6 +209,9 @@ def test_submit_through_a_server_gives_what_paint_gives(files: Path, tmp_path: P
     listed = overpaint("jobs", "--json", env=env)
     job = json.loads(listed.stdout.splitlines()[0])
     assert job["state"] == "finished" and job["frames"] == LENGTH
+    for act in ("--pause", "--resume", "--front", "--retry"):
+        refused = overpaint("jobs", act, job["id"], env=env)
+        assert refused.returncode and "a job that is finished cannot" in refused.stderr
     assert overpaint("jobs", "--delete", job["id"], env=env).returncode == 0
     assert job["id"] not in overpaint("jobs", env=env).stdout
 

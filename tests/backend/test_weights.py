@@ -58,11 +58,12 @@ def test_the_list_says_what_is_there_and_what_is_not(tmp_path: Path) -> None:
     put(tmp_path / ".fetching" / "VIRES_VAE" / REVISION, **{"model.safetensors.part": b"half"})
     assert states(tmp_path) == {
         "VIRES": State.UNCHECKED, "VIRES_VAE": State.INCOMPLETE, "t5-v1_1-xxl": State.MISSING,
+        "sam2.1-hiera-small": State.MISSING,
     }  # fmt: skip
     ran = overpaint("list", "--weights", tmp_path, "--json")
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert [line["state"] for line in lines] == ["unchecked", "incomplete", "missing"]
-    assert lines[0]["size"] == len(tensors()) and all(line["engine"] == "vires" for line in lines)
+    assert [line["state"] for line in lines] == ["unchecked", "incomplete", "missing", "missing"]
+    assert lines[0]["size"] == len(tensors()) and {line["engine"] for line in lines} == {"vires", "guides"}
 
 
 @pytest.mark.parametrize(

@@ -229,11 +229,88 @@ def test_law_7_cancel_is_acknowledged_and_ends_the_job(backend: Any, options: di
     assert backend.cancel(spec.id).result(30) is JobState.CANCELLED  # once more changes nothing
 
 
+SLOW: dict[str, OptionValue] = {"delay": 0.2, "steps": 200}
+
+
+def test_a_paused_job_is_painted_by_nobody_until_it_is_resumed(backend: Any) -> None:
+    frames = fresh()
+    slow = job(frames, options=SLOW)
+    send(backend, slow, frames)
+    wait_for(backend, slow.id, EventKind.PROGRESS)
+    assert backend.pause(slow.id).result(1.0) is JobState.PAUSED
+    assert backend.pause(slow.id).result(30) is JobState.PAUSED
+    assert wait_for(backend, slow.id, EventKind.PAUSED)[-1].kind is EventKind.PAUSED
+    frames = fresh()
+    other = job(frames)
+    send(backend, other, frames)
+    # Its worker is free within a step, and takes the next job at once.
+    assert wait_for(backend, other.id, seconds=5)[-1].kind is EventKind.FINISHED
+    assert backend.events(slow.id, 0)[-1].kind is EventKind.PAUSED
+    assert backend.resume(slow.id).result(30) in (JobState.QUEUED, JobState.RUNNING)
+    after = [event for event in wait_for(backend, slow.id, EventKind.RESUMED) if event.kind is EventKind.RESUMED]
+    assert wait_for_again(backend, slow.id, after[-1].number, EventKind.PROGRESS)
+    backend.cancel(slow.id).result(30)
+    assert wait_for(backend, slow.id, seconds=5)[-1].kind is EventKind.CANCELLED
+
+
+def wait_for_again(backend: Any, job_id: str, after: int, kind: EventKind) -> bool:
+    """Whether `kind` comes after event number `after`."""
+    stop = time.monotonic() + 10
+    while time.monotonic() < stop:
+        if any(event.kind is kind for event in backend.events(job_id, after)):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_cancelled_job_is_tried_again_without_sending_anything(backend: Any) -> None:
+    frames = fresh()
+    spec = job(frames, options={"delay": 0.05, "steps": 4})
+    send(backend, spec, frames)
+    backend.cancel(spec.id).result(30)
+    last = wait_for(backend, spec.id)[-1]
+    assert last.kind is EventKind.CANCELLED
+    assert backend.retry(spec.id).result(30) in (JobState.QUEUED, JobState.RUNNING)
+    assert wait_for_again(backend, spec.id, last.number, EventKind.STARTED)
+    with pytest.raises(Conflict, match="frames"):
+        unsent = job(fresh())
+        backend.open_job(unsent).result(30)
+        backend.cancel(unsent.id).result(30)
+        backend.retry(unsent.id).result(30)
+    backend.cancel(spec.id).result(30)
+
+
+def test_a_job_in_front_is_the_next(backend: Any) -> None:
+    frames = fresh()
+    slow, second, third = (job(frames, options=SLOW, prompt=str(number)) for number in range(3))
+    for spec in (slow, second, third):
+        send(backend, spec, frames)
+    wait_for(backend, slow.id, EventKind.STARTED)
+    assert backend.move_up(third.id).result(30) in (JobState.QUEUED, JobState.RUNNING)
+    backend.cancel(slow.id).result(30)
+    assert wait_for(backend, third.id, EventKind.STARTED, seconds=5)[-1].kind is not EventKind.CANCELLED
+    for spec in (second, third):
+        backend.cancel(spec.id).result(30)
+        wait_for(backend, spec.id)
+
+
+def test_a_picture_of_what_is_painted_comes_with_the_events(backend: Any) -> None:
+    frames = fresh()
+    spec = job(frames)
+    send(backend, spec, frames)
+    pictures = [event.picture for event in wait_for(backend, spec.id) if event.picture]
+    assert pictures and max(pictures[-1].width, pictures[-1].height) <= 256
+
+
 def test_law_7_an_unknown_job_is_an_error_never_done(backend: Any, tmp_path: Path) -> None:
     unknown = uuid.uuid4().hex
     for ask in (
         lambda: backend.seal_job(unknown).result(30),
         lambda: backend.cancel(unknown).result(30),
+        lambda: backend.pause(unknown).result(30),
+        lambda: backend.resume(unknown).result(30),
+        lambda: backend.move_up(unknown).result(30),
+        lambda: backend.retry(unknown).result(30),
         lambda: backend.fetch(unknown, tmp_path, 2).result(30),
         lambda: wait_for(backend, unknown, seconds=5),
     ):
@@ -254,9 +331,17 @@ def test_what_the_engine_does_not_honour_is_refused_in_words(backend: Any) -> No
 
 
 def test_an_unknown_engine_has_no_card(backend: Any) -> None:
-    assert backend.card("toy").result(30).name == "toy"
+    assert "toy" in [card.name for card in backend.cards().result(30)]
     with pytest.raises(Missing, match="nobody"):
-        backend.card("nobody").result(30)
+        backend.estimate("nobody", Size(width=32, height=24), 8, 20, Edit(task=Task.REPAINT)).result(30)
+
+
+def test_an_estimate_needs_no_pixels(backend: Any) -> None:
+    unread = Guide(kind=Input.MASK, keys=(GuideKey(frame=0, pixels="0" * 64),), hold=True)
+    cost = backend.estimate("toy", Size(width=32, height=24), 16, 20, Edit(task=Task.REPAINT, guides=(unread,)))
+    assert (cost.result(30).frames, cost.result(30).pixel_bytes) == (20, 20 * 32 * 24 * 3 * 2)
+    with pytest.raises(Invalid, match="needs a mask"):
+        backend.estimate("toy", Size(width=32, height=24), 8, 20, Edit(task=Task.REPAINT)).result(30)
 
 
 def test_everything_an_edit_can_hold_travels(backend: Any) -> None:

@@ -26,7 +26,8 @@ from overpaint.edit import (
     Track,
     TrackPoint,
 )
-from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, Picture
+from overpaint.order import Click, GuideFrame, GuideOrder, GuideProgress, LinesOrder, MadeGuide, ObjectGuide, TrackOrder
 
 T = TypeVar("T")
 
@@ -98,6 +99,14 @@ edits = whole(
 )
 specs = whole(JobSpec, id=job_ids, engine=texts, clip=clips, edit=edits)
 
+small_pictures = st.tuples(st.integers(0, 9), st.integers(0, 9)).flatmap(
+    lambda size: whole(
+        Picture,
+        width=st.just(size[0]),
+        height=st.just(size[1]),
+        rgb=st.binary(min_size=(n := size[0] * size[1] * 3), max_size=n),
+    )
+)
 events = whole(
     JobEvent,
     number=counts(2**64 - 1),
@@ -113,6 +122,7 @@ events = whole(
     field=texts,
     message=texts,
     remedy=texts,
+    picture=st.none() | small_pictures,
 )
 summaries = whole(
     JobSummary,
@@ -214,3 +224,22 @@ def _strided(frame: np.ndarray) -> np.ndarray:
     wide = np.zeros((frame.shape[0], frame.shape[1] * 2, *frame.shape[2:]), frame.dtype)
     wide[:, ::2] = frame[::-1]
     return wide[::-1, ::2]
+
+
+clicks = whole(Click, object=counts(), frame=frames, x=places, y=places, positive=st.booleans())
+guide_frames = whole(GuideFrame, frame=frames, pixels=digests)
+track_orders = whole(TrackOrder, clicks=several(clicks))
+lines_orders = whole(LinesOrder, mask=st.none() | guides_of(Input.MASK))
+guide_orders = whole(
+    GuideOrder,
+    size=sizes,
+    depth=st.sampled_from([8, 16]),
+    frames=st.lists(guide_frames, min_size=1, max_size=4, unique_by=lambda one: one.frame).map(
+        lambda found: tuple(sorted(found, key=lambda one: one.frame))
+    ),
+    wanted=track_orders | lines_orders,
+)
+made_guides = whole(
+    MadeGuide, guides=several(whole(ObjectGuide, object=counts(), guide=guides_of(Input.SKETCH))), method=texts
+)
+guide_progresses = whole(GuideProgress, stage=texts, done=counts(), total=counts())

@@ -24,7 +24,10 @@ def test_a_job_begins_by_being_opened_and_only_once() -> None:
 
 @pytest.mark.parametrize("state", ENDED)
 @pytest.mark.parametrize("kind", EventKind)
-def test_law_7_an_ended_job_takes_nothing(state: JobState, kind: EventKind) -> None:
+def test_law_7_an_ended_job_takes_nothing_but_another_try(state: JobState, kind: EventKind) -> None:
+    if kind is EventKind.RETRIED and state is not JobState.FINISHED:
+        assert advance(state, kind) is JobState.QUEUED
+        return
     with pytest.raises(Conflict) as caught:
         advance(state, kind)
     assert state in caught.value.message and kind in caught.value.message and caught.value.remedy
@@ -32,7 +35,7 @@ def test_law_7_an_ended_job_takes_nothing(state: JobState, kind: EventKind) -> N
 
 def test_law_7_a_job_can_be_cancelled_in_every_live_state() -> None:
     """What no worker holds is cancelled at once; what one holds, as soon as it hears of it, dies or fails."""
-    for state in (JobState.OPEN, JobState.QUEUED):
+    for state in (JobState.OPEN, JobState.QUEUED, JobState.PAUSED):
         assert advance(state, EventKind.CANCELLED) is JobState.CANCELLED
     asked = advance(JobState.RUNNING, EventKind.CANCEL_ASKED)
     assert asked is JobState.CANCELLING
@@ -46,18 +49,19 @@ def test_law_7_a_job_can_be_cancelled_in_every_live_state() -> None:
 @given(st.lists(st.sampled_from(EventKind), max_size=40))
 def test_any_run_of_events_keeps_within_the_table(kinds: list[EventKind]) -> None:
     state = advance(None, EventKind.OPENED)
-    started = sealed = False
+    started = sealed = retried = False
     for kind in kinds:
         try:
             after = advance(state, kind)
         except Conflict:
             continue  # refused events leave the job where it was
-        assert not state.ended
+        assert not state.ended or kind is EventKind.RETRIED
         sealed |= kind is EventKind.SEALED
         started |= kind is EventKind.STARTED
         state = after
-        assert sealed or state in (JobState.OPEN, JobState.CANCELLED)
-        assert started or state in (JobState.OPEN, JobState.QUEUED, JobState.CANCELLED)
+        retried |= kind is EventKind.RETRIED
+        assert sealed or retried or state in (JobState.OPEN, JobState.CANCELLED)
+        assert started or state in (JobState.OPEN, JobState.QUEUED, JobState.PAUSED, JobState.CANCELLED)
 
 
 def test_every_live_state_can_end_in_every_way() -> None:
@@ -78,6 +82,24 @@ def test_every_live_state_can_end_in_every_way() -> None:
             {JobState.FAILED} if start is not JobState.CANCELLING else set()
         )
         assert expected <= reached
+
+
+@given(st.lists(st.sampled_from(EventKind), max_size=40))
+def test_no_worker_begins_a_paused_job_before_it_is_resumed(kinds: list[EventKind]) -> None:
+    state = advance(None, EventKind.OPENED)
+    paused = False
+    for kind in (EventKind.SEALED, *kinds):
+        try:
+            state = advance(state, kind)
+        except Conflict:
+            continue
+        paused = (paused or kind is EventKind.PAUSED) and kind not in (EventKind.RESUMED, EventKind.CANCELLED)
+        assert (state is JobState.PAUSED) == paused
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING])
+def test_a_paused_job_goes_back_to_the_queue_wherever_it_was(state: JobState) -> None:
+    assert advance(advance(state, EventKind.PAUSED), EventKind.RESUMED) is JobState.QUEUED
 
 
 def test_law_4_a_lost_worker_sends_the_job_back_to_the_queue() -> None:

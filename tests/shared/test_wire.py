@@ -19,7 +19,8 @@ from overpaint.codec import Codec, Prediction
 from overpaint.edit import Blend, Edit, Guide, GuideKey, Input, Stroke, Task, Track, TrackPoint
 from overpaint.errors import Invalid
 from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary
-from overpaint.v1 import engines_pb2, frames_pb2, jobs_pb2
+from overpaint.order import GuideOrder, GuideProgress, MadeGuide
+from overpaint.v1 import engines_pb2, frames_pb2, guides_pb2, jobs_pb2
 
 from tests.shared import strategies
 from tests.shared.v0_1_0 import CARD, ONE, PROGRESS, SPEC
@@ -75,6 +76,26 @@ def test_law_3_estimate(estimate: Estimate) -> None:
 def test_law_3_chunk(frame: np.ndarray, codec: Codec) -> None:
     for chunk in (*pack([frame, frame], codec), Chunk(number=2**64 - 1, payload=b"x")):
         there_and_back(chunk, wire.chunk_to_wire, wire.chunk_from_wire)
+
+
+@given(strategies.guide_orders)
+def test_law_3_guide_order(order: GuideOrder) -> None:
+    there_and_back(order, wire.order_to_wire, wire.order_from_wire)
+
+
+@given(strategies.made_guides)
+def test_law_3_made_guide(made: MadeGuide) -> None:
+    there_and_back(made, wire.made_to_wire, wire.made_from_wire)
+
+
+@given(strategies.guide_progresses)
+def test_law_3_guide_progress(progress: GuideProgress) -> None:
+    there_and_back(progress, wire.guide_progress_to_wire, wire.guide_progress_from_wire)
+
+
+def test_an_order_for_nothing_that_is_known_here_is_refused() -> None:
+    with pytest.raises(Invalid, match="nothing that is known"):
+        wire.order_from_wire(guides_pb2.GuideOrder(size=jobs_pb2.Size(width=2, height=2), depth=8))
 
 
 @pytest.mark.parametrize(

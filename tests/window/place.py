@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2] / ".cache" / "sid"
 MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 PACKAGES = (
-    "blender xvfb libgl1-mesa-dri libegl1 libgl1 imagemagick xdotool "
+    "blender xvfb libgl1-mesa-dri libegl1 libgl1 imagemagick xdotool tesseract-ocr "
     "python3-numpy python3-requests python3-cattr python3-typing-extensions"
 )
 MOUNTS = ("proc", "sys", "dev", "dev/shm", "tmp")

@@ -12,9 +12,12 @@ from typing import Any
 
 from tests.window.place import inside
 
-WIDTH, HEIGHT = 1600, 1000
+WIDTH, HEIGHT = 1920, 1200
 DISPLAY = ":97"
 PATIENCE = 60.0  # seconds
+READING = 20.0
+LARGER = 3  # times, for the reader
+Box = tuple[int, int, int, int]  # left, top, width, height
 EAR = Path(__file__).with_name("ear.py")  # listens inside Blender
 
 
@@ -118,6 +121,40 @@ class Window:
     def write(self, text: str) -> None:
         self._xdo("type", "--delay", 30, text)
         time.sleep(0.2)
+
+    def find(self, words: str, within: Box) -> tuple[float, float]:
+        """Where words stand on the screen, read there as a person reads them. Raises AssertionError where they do not."""
+        end, wanted = time.monotonic() + READING, words.lower().split()
+        while True:
+            found = self._read(within)
+            texts = [text for text, _, _ in found]
+            for first in range(len(texts) - len(wanted) + 1):
+                if texts[first : first + len(wanted)] == wanted:
+                    places = found[first : first + len(wanted)]
+                    return sum(x for _, x, _ in places) / len(places), sum(y for _, _, y in places) / len(places)
+            assert time.monotonic() < end, f"{words!r} is not among: {' '.join(texts)}"
+
+    def _read(self, within: Box) -> list[tuple[str, float, float]]:
+        """The words in a part of the screen, in reading order, with their centres."""
+        x, y, width, height = within
+        shot, large = self._folder / "part.png", self._folder / "large.png"
+        cut = ["-window", "root", "-crop", f"{width}x{height}+{x}+{y}", str(shot)]
+        subprocess.run([*inside(), "import", *cut], env=self._environment, check=True)
+        # Light words on dark buttons are read better as dark ones on light, and larger.
+        ways = ["-colorspace", "Gray", "-negate", "-resize", f"{100 * LARGER}%"]
+        subprocess.run([*inside(), "convert", str(shot), *ways, str(large)], env=self._environment, check=True)
+        read = ["tesseract", str(large), "-", "--psm", "11", "tsv"]
+        ran = subprocess.run([*inside(), *read], env=self._environment, check=True, capture_output=True, text=True)
+        rows = [line.split("\t") for line in ran.stdout.splitlines()[1:]]
+        return [
+            (
+                row[11].lower(),
+                x + (int(row[6]) + int(row[8]) / 2) / LARGER,
+                y + (int(row[7]) + int(row[9]) / 2) / LARGER,
+            )
+            for row in rows
+            if row[11].strip()
+        ]
 
     def shot(self, path: Path) -> None:
         """A picture of the whole screen, as PNG."""

@@ -1,22 +1,61 @@
-"""Paint: the main job from the strip to the take; and taking up jobs that were under way when the file was closed."""
+"""Paint: the main job from the strip to the take; and taking up jobs that were submitted before."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
+from overpaint.errors import OverpaintError, Unavailable
+from overpaint.job import JobState
+
 from .draft import Draft
-from .follow import follow
+from .follow import AWAY, follow
 from .place import place
-from .ports import Backend, PlacedStrip, Ticket, TicketStore, Timeline
-from .steps import Steps
+from .ports import Backend, PlacedStrip, Selection, Ticket, TicketStore, Timeline
+from .steps import Doing, Steps, until
 from .submit import submit
 
+REST = 2.0  # seconds between two tries to fetch a take from a server that is away
 
-def paint(timeline: Timeline, backend: Backend, tickets: TicketStore, draft: Draft, job_id: str) -> Steps[PlacedStrip]:
-    """Submit, follow, place."""
-    ticket = yield from submit(timeline, backend, tickets, draft, job_id)
+
+def paint(
+    timeline: Timeline,
+    backend: Backend,
+    tickets: TicketStore,
+    draft: Draft,
+    job_id: str,
+    selection: Selection | None = None,
+) -> Steps[PlacedStrip]:
+    """Submit, follow, place; the active strip, without `selection`."""
+    ticket = yield from submit(timeline, backend, tickets, draft, job_id, selection)
     return (yield from resume(timeline, backend, tickets, ticket))
 
 
-def resume(timeline: Timeline, backend: Backend, tickets: TicketStore, ticket: Ticket) -> Steps[PlacedStrip]:
-    """Follow and place a job that was submitted before."""
-    ticket = yield from follow(backend, tickets, ticket)
-    return (yield from place(timeline, backend, tickets, ticket))
+def resume(
+    timeline: Timeline, backend: Backend, tickets: TicketStore, ticket: Ticket, *, retry: bool = False
+) -> Steps[PlacedStrip]:
+    """Follow and place a job that was submitted before; with `retry`, one that failed or was cancelled is queued again.
+
+    What keeps it from being placed is raised, and kept in the ticket's words: nothing is lost by it.
+    """
+    try:
+        again = retry and ticket.state in (JobState.FAILED, JobState.CANCELLED)
+        if again:
+            yield from until(backend.retry(ticket.job_id), Doing(stage="queueing"))
+        ticket = yield from follow(backend, tickets, ticket, again=again)
+        while True:
+            try:
+                return (yield from place(timeline, backend, tickets, ticket))
+            except Unavailable:
+                yield from _rest()
+    except OverpaintError as error:
+        for kept in tickets.all():
+            if kept.job_id == ticket.job_id:
+                tickets.keep(replace(kept, words=str(error)))
+        raise
+
+
+def _rest() -> Steps[None]:
+    until_then = time.monotonic() + REST
+    while time.monotonic() < until_then:
+        yield Doing(stage=AWAY)

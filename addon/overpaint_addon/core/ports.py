@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
-from overpaint.card import EngineCard
+from overpaint.card import EngineCard, Estimate
 from overpaint.clip import Depth, Rate, Size
-from overpaint.edit import Guide
+from overpaint.edit import Edit, Guide, Track
 from overpaint.job import JobEvent, JobSpec, JobState
+from overpaint.order import GuideOrder, GuideProgress, MadeGuide
+
+from .roles import MaskSource
+from .variants import Take
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -22,7 +26,10 @@ class Selection:
 
     `start` is a timeline frame; frame i of the clip is timeline frame start + i. `size` is the picture that the
     sequencer renders (resolution percentage applied), `depth` the bits a channel that the strip's source really has.
-    `annotation` and `mask` are the names of the datablocks whose strokes guide the edit, or "".
+    `annotation` and `mask` are the names of the datablocks whose strokes guide the edit, or "". The annotation's layers
+    are named by what they are drawn for. `mask_source` says where the mask comes from, never AUTOMATIC; `box` is its
+    left, top, width and height in clip pixels where it is a box. `keyframes` are the frames of the clip that a finished
+    picture is given for.
     """
 
     scene: str
@@ -34,7 +41,21 @@ class Selection:
     rate: Rate
     depth: Depth
     annotation: str = ""
+    sketch_layers: tuple[str, ...] = ()
+    mask_layers: tuple[str, ...] = ()
+    track_layers: tuple[str, ...] = ()
+    mask_source: MaskSource = MaskSource.NONE
     mask: str = ""
+    box: tuple[float, ...] = ()
+    keyframes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Still:
+    """A finished picture of frame `frame` of the clip: a PNG."""
+
+    frame: int
+    file: Path
 
 
 class Capture(Protocol):
@@ -53,6 +74,10 @@ class Capture(Protocol):
 
     def guides(self) -> tuple[Guide, ...]:
         """The strokes of annotation and mask as guides in clip pixels; only when all frames are captured."""
+        ...
+
+    def tracks(self) -> tuple[Track, ...]:
+        """The strokes of track layers as motion tracks in clip pixels; only when all frames are captured."""
         ...
 
     def close(self) -> None:
@@ -83,14 +108,38 @@ class Timeline(Protocol):
         """Save a copy of the file and start the child that renders the strip from it."""
         ...
 
+    def read_frame(self) -> Selection:
+        """The active strip on the current frame only. Raises Invalid where it does not show there."""
+        ...
+
+    def start_frame(self, selection: Selection, *, same_pixels: bool) -> Capture:
+        """A capture of one frame; with `same_pixels`, of the pixels that the last one took, if it was this frame."""
+        ...
+
+    def stills(self, selection: Selection) -> tuple[Still, ...]:
+        """The pictures of the selection's keyframes, in order."""
+        ...
+
+    def preview_folder(self, job_id: str) -> Path:
+        """A folder for a preview, which goes when Blender ends."""
+        ...
+
+    def show_preview(self, selection: Selection, patch: Path, picture: Path) -> None:
+        """Show `patch` (an RGBA PNG) above the strip on its one frame, in the place of any other preview.
+
+        `picture` is the same frame whole, for a keyframe. No undo step: it is not the artist's work.
+        """
+        ...
+
     def take_folder(self, job_id: str) -> Path:
         """The folder where this job's take is to be written: beside the .blend, or in Blender's user files."""
         ...
 
-    def insert_take(self, selection: Selection, frames: Sequence[Path], request: str, name: str) -> PlacedStrip:
+    def insert_take(self, selection: Selection, frames: Sequence[Path], take: Take) -> PlacedStrip:
         """Put `frames` (RGBA PNGs in order) above the strip on a free channel as one image strip.
 
-        `request` is the whole request as JSON; it is kept in the strip's properties. One undo step.
+        The strip carries the whole request. The source remembers the take, and shows it instead of another take of the
+        same edit. One undo step.
         """
         ...
 
@@ -110,10 +159,28 @@ class Opened:
     missing: tuple[str, ...]
 
 
+class Making(Protocol):
+    """A guide on its way: a Future of it that says how far it is."""
+
+    @property
+    def progress(self) -> GuideProgress: ...
+    def done(self) -> bool: ...
+    def result(self, timeout: float | None = None) -> MadeGuide: ...
+    def cancel(self) -> object:
+        """End the work where it is not done; then `result` raises Cancelled."""
+        ...
+
+
 class Backend(Protocol):
     """What the use-cases ask of the backend. No call blocks: work happens on the courier's thread."""
 
-    def card(self, engine: str) -> Future[EngineCard]: ...
+    def cards(self) -> Future[tuple[EngineCard, ...]]:
+        """What the server's engines say of themselves."""
+        ...
+
+    def estimate(self, engine: str, size: Size, depth: Depth, length: int, edit: Edit) -> Future[Estimate]:
+        """What a job would cost; its pixels need not be there. Fails as `open_job` would."""
+        ...
 
     def open_job(self, spec: JobSpec) -> Future[Opened]: ...
 
@@ -130,7 +197,8 @@ class Backend(Protocol):
     def events(self, job_id: str, after: int) -> tuple[JobEvent, ...]:
         """The events after number `after` that have arrived; the first call begins to watch the job.
 
-        Raises what the watching failed with; while the server is only unreachable for a moment, there is nothing new.
+        Raises Unavailable as long as the server is away, and goes on when it is back; and what else the watching
+        failed with: the next call begins again.
         """
         ...
 
@@ -138,12 +206,38 @@ class Backend(Protocol):
         """Write the take as RGBA PNGs into `folder`, in order; frames that are there already are not fetched again."""
         ...
 
+    def read(self, file: Path) -> np.ndarray:
+        """The pixels of a PNG, "h w c"; slow, so it is for the courier's thread: for what `digest` and `upload` call.
+
+        Raises Missing where there is none, Invalid where it cannot be read.
+        """
+        ...
+
+    def write(self, file: Path, make: Callable[[], np.ndarray]) -> Future[Path]:
+        """Write the picture that `make` gives as PNG, both on the courier's thread; the result is `file`."""
+        ...
+
     def cancel(self, job_id: str) -> Future[JobState]: ...
+
+    def make_guide(self, order: GuideOrder, read: Callable[[str], np.ndarray]) -> Making:
+        """Have a guide made; the pixels of the digests that the server lacks are read on the courier's thread."""
+        ...
+
+    def pause(self, job_id: str) -> Future[JobState]: ...
+
+    def resume(self, job_id: str) -> Future[JobState]: ...
+
+    def move_up(self, job_id: str) -> Future[JobState]: ...
+
+    def retry(self, job_id: str) -> Future[JobState]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """A submitted job, remembered in the .blend until its take is placed."""
+    """A submitted job, remembered in the .blend until its take is placed or it is dismissed.
+
+    `event` is the last event that was learnt, `words` what the server or Blender said last.
+    """
 
     job_id: str
     selection: Selection

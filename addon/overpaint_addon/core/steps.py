@@ -6,6 +6,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from overpaint.job import Picture
+
 from .ports import Future
 
 R = TypeVar("R")
@@ -13,12 +15,17 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doing:
-    """What a use-case is doing right now, for whoever watches: `done` of `total`, where there is a total."""
+    """What a use-case is doing right now, for whoever watches: `done` of `total`, where there is a total.
+
+    `detail` says more of the stage, `picture` shows what is painted so far.
+    """
 
     stage: str
+    detail: str = ""
     done: int = 0
     total: int = 0
     seconds_left: float | None = None
+    picture: Picture | None = None
 
 
 Steps = Generator[Doing, None, R]

@@ -2,34 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
 from overpaint import wire
+from overpaint.job import JobSpec, JobState
 
 from .draft import Draft
-from .ports import Backend, Capture, Future, Ticket, TicketStore, Timeline
+from .keyframes import read_keyframes
+from .ports import Backend, Capture, Future, Selection, Ticket, TicketStore, Timeline
 from .steps import Doing, Steps, until
 
 
-def submit(timeline: Timeline, backend: Backend, tickets: TicketStore, draft: Draft, job_id: str) -> Steps[Ticket]:
-    """The strip is captured, hashed and announced; only missing pixels travel; the ticket is kept when it is queued."""
-    selection = timeline.read_selection()
-    card = yield from until(backend.card(draft.engine), Doing(stage="asking the server"))
-    capture = timeline.start_capture(selection)
-    try:
-        digests = yield from _read(capture, backend, selection.length)
-        spec = draft.resolve(job_id, selection, digests, capture.guides(), card)
-        opened = yield from until(backend.open_job(spec), Doing(stage="opening the job"))
-        frame_of = {digest: frame for frame, digest in enumerate(digests)}
-        sending = backend.upload(job_id, opened.missing, lambda digest: capture.frame(frame_of[digest]))
-        yield from until(sending, Doing(stage="sending", total=len(opened.missing)))
-        state = yield from until(backend.seal_job(job_id), Doing(stage="queueing"))
-    finally:
-        capture.close()
-    ticket = Ticket(job_id=job_id, selection=selection, request=wire.request_to_json(spec), state=state)
-    tickets.keep(ticket)
+def submit(
+    timeline: Timeline,
+    backend: Backend,
+    tickets: TicketStore,
+    draft: Draft,
+    job_id: str,
+    selection: Selection | None = None,
+) -> Steps[Ticket]:
+    """The strip is captured, hashed and announced; only missing pixels travel; the ticket is kept when it is queued.
+
+    Without `selection` it is the active strip.
+    """
+    (ticket,) = yield from submit_batch(timeline, backend, tickets, draft, {job_id: draft.seed}, selection)
     return ticket
 
 
-def _read(capture: Capture, backend: Backend, length: int) -> Steps[list[str]]:
+def submit_batch(
+    timeline: Timeline,
+    backend: Backend,
+    tickets: TicketStore,
+    draft: Draft,
+    seeds: Mapping[str, int],
+    selection: Selection | None = None,
+) -> Steps[tuple[Ticket, ...]]:
+    """The same edit with several seeds, by job: the strip is captured and sent once."""
+    selection = selection or timeline.read_selection()
+    cards = yield from until(backend.cards(), Doing(stage="asking the server"))
+    draft, card = draft.choose(cards, draft.given(selection))
+    capture = timeline.start_capture(selection)
+    try:
+        digests = yield from read_digests(capture, backend, selection.length)
+        keyframes, pictures = yield from read_keyframes(timeline, backend, selection)
+        guides, tracks = capture.guides(), capture.tracks()
+        specs = [
+            replace(draft, seed=seed).resolve(job_id, selection, digests, guides, card, tracks, keyframes)
+            for job_id, seed in seeds.items()
+        ]
+        readers = pictures | {digest: partial(capture.frame, index) for index, digest in enumerate(digests)}
+        submitted: list[Ticket] = []
+        for spec in specs:
+            state = yield from send(backend, spec, lambda digest: readers[digest]())
+            request = wire.request_to_json(spec)
+            submitted.append(Ticket(job_id=spec.id, selection=selection, request=request, state=state))
+            tickets.keep(submitted[-1])
+    finally:
+        capture.close()
+    return tuple(submitted)
+
+
+def send(backend: Backend, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Steps[JobState]:
+    """Announce the job, send the pixels that the server lacks, and put it into the queue."""
+    opened = yield from until(backend.open_job(spec), Doing(stage="opening the job"))
+    sending = backend.upload(spec.id, opened.missing, read)
+    yield from until(sending, Doing(stage="sending", total=len(opened.missing)))
+    return (yield from until(backend.seal_job(spec.id), Doing(stage="queueing")))
+
+
+def read_digests(capture: Capture, backend: Backend, length: int) -> Steps[list[str]]:
     """The digests of all frames, taken by the courier while the child still renders."""
     hashing: list[Future[str]] = []
     while len(hashing) < length:

@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import bpy  # pyright: ignore[reportMissingImports]
 import numpy as np
 import overpaint
-from overpaint.edit import Guide
+from overpaint.edit import Guide, Track
 from overpaint.errors import Internal
 
 from ..core.ports import Selection
@@ -53,17 +54,23 @@ def _plan(selection: Selection, folder: Path) -> dict[str, object]:
         "height": selection.size.height,
         "depth": selection.depth,
         "annotation": selection.annotation,
+        "sketch_layers": selection.sketch_layers,
+        "mask_layers": selection.mask_layers,
+        "track_layers": selection.track_layers,
+        "mask_source": selection.mask_source,
         "mask": selection.mask,
+        "box": selection.box,
     }
 
 
 def _start_child(folder: Path) -> subprocess.Popen[bytes]:
-    # The child must not load the add-on: it runs without the user's preferences. It finds this package's rooms as
-    # top-level packages, and `overpaint` where it is here.
+    # The child must not load the add-on: it runs without the user's preferences. It finds this package's rooms in a
+    # package of another name, since an extension's folder may be called what `overpaint` is called.
     rooms, shared = str(Path(__file__).parents[1]), str(Path(overpaint.__file__).parents[1])
     script = (
-        f"import sys; sys.path.insert(0, {rooms!r}); sys.path.append({shared!r}); "
-        f"from host.capture_child import main; main({str(folder)!r})"
+        f"import sys, types; sys.path.append({shared!r}); "
+        f"rooms = sys.modules['rooms'] = types.ModuleType('rooms'); rooms.__path__ = [{rooms!r}]; "
+        f"from rooms.host.capture_child import main; main({str(folder)!r})"
     )
     if bpy.app.binary_path:
         command = [bpy.app.binary_path, "--background", "--factory-startup", "--disable-autoexec"]
@@ -107,12 +114,19 @@ class ChildCapture:
         return read_tiff(self._file(index))
 
     def guides(self) -> tuple[Guide, ...]:
-        """The strokes of annotation and mask in clip pixels; they are there before the first frame is."""
+        """Sketch and mask as strokes in clip pixels; they are there before the first frame is."""
         return strokes.from_json((self.folder / "guides.json").read_text("utf-8"))
 
+    def tracks(self) -> tuple[Track, ...]:
+        """The motion tracks in clip pixels; they are there before the first frame is."""
+        return strokes.tracks_from_json((self.folder / "tracks.json").read_text("utf-8"))
+
     def close(self) -> None:
-        """Stop the child if it still runs, and remove the files."""
+        """Stop the child if it still runs, and remove the files: elsewhere, since gigabytes of them take a while."""
         self.child.kill()
+        threading.Thread(target=self._clear, name="overpaint-clear").start()
+
+    def _clear(self) -> None:
         self.child.wait()
         if self.child.stdin is not None:
             self.child.stdin.close()

@@ -14,7 +14,9 @@ from typing import Any
 import bpy  # pyright: ignore[reportMissingImports]
 from overpaint.clip import Size
 
-from . import stack, strokes, versions
+from ..core import areas
+from ..core.roles import MaskSource
+from . import guides, stack, strokes, versions
 
 
 def main(folder: str) -> None:
@@ -43,32 +45,50 @@ def _die_with_parent(folder: str, orphaned: threading.Event) -> None:
 
 
 def capture(folder: Path, plan: dict[str, Any]) -> None:
-    """Write guides.json, then one NNNNNN.tif for each frame; a file that has its name is complete."""
+    """Write guides.json and tracks.json, then one NNNNNN.tif for each frame; a file that has its name is complete."""
     bpy.ops.wm.open_mainfile(filepath=plan["file"], load_ui=False, use_scripts=False)
     scene = bpy.data.scenes[plan["scene"]]
     versions.show_scene(bpy.context, scene)
     strip = stack.find(scene, plan["strip"])
-    write_guides(folder, plan, scene)
+    write_guides(folder, plan, scene, strip)
     leave_only(scene, strip)
     lay_black_under(scene, strip, plan["start"], plan["length"])
     plain_output(scene, plan["depth"])
-    if plan["depth"] == 16 and strip.colorspace_settings.name == "sRGB" and is_untouched(scene, strip):
+    if plan["depth"] == 16 and strip.type != "SCENE" and is_untouched(scene, strip):
         keep_encoded(scene, strip)
     render_frames(folder, scene, plan["start"], plan["length"])
 
 
-def write_guides(folder: Path, plan: dict[str, Any], scene: Any) -> None:
+def write_guides(folder: Path, plan: dict[str, Any], scene: Any, strip: Any) -> None:
+    """Write guides.json and tracks.json: what the artist drew, in clip pixels and frames of the clip."""
     frames = range(plan["start"], plan["start"] + plan["length"])
     size = Size(width=plan["width"], height=plan["height"])
-    guides = []
-    if plan["annotation"]:
-        guides.append(
-            strokes.read_annotation(versions.annotation_blocks()[plan["annotation"]], frames, size, scene.render)
-        )
-    if plan["mask"]:
-        guides.append(strokes.read_mask(bpy.data.masks[plan["mask"]], frames, size, scene))
-    text = strokes.to_json(guide for guide in guides if guide.keys)
+    note = versions.annotation_blocks()[plan["annotation"]] if plan["annotation"] else None
+    shown = [] if note is None else [layer for layer in note.layers if not layer.annotation_hide]
+    sketch, mask, paths = (
+        [layer for layer in shown if layer.info in plan[role]]
+        for role in ("sketch_layers", "mask_layers", "track_layers")
+    )
+    source = MaskSource(plan["mask_source"])
+    lines = strokes.read_sketch(sketch, frames, size, scene.render, closed=source is not MaskSource.CLOSED)
+    found = [lines]
+    match source:
+        case MaskSource.DATABLOCK:
+            found.append(strokes.read_mask(bpy.data.masks[plan["mask"]], frames, size, scene))
+        case MaskSource.LAYERS:
+            found.append(strokes.read_areas(mask, (), frames, size, scene.render))
+        case MaskSource.CLOSED:
+            found.append(strokes.read_areas(mask, sketch, frames, size, scene.render))
+        case MaskSource.BOX:
+            found.append(areas.box_mask(tuple(plan["box"])))
+        case MaskSource.STORED:
+            found.append(guides.stored_mask(strip, frames, size))
+        case MaskSource.AUTOMATIC | MaskSource.NONE:
+            pass
+    text = strokes.to_json(guide for guide in found if guide.keys)
     (folder / "guides.json").write_text(text, "utf-8")
+    tracks = strokes.read_tracks(paths, frames, stack.visible(strip).stop - 1, size, scene.render)
+    (folder / "tracks.json").write_text(strokes.tracks_to_json(tracks), "utf-8")
 
 
 def leave_only(scene: Any, strip: Any) -> None:
@@ -142,7 +162,8 @@ def is_untouched(scene: Any, strip: Any) -> bool:
     shift_y = place.offset_y + (render.resolution_y - element.orig_height) / 2
     shown = [strip, *stack.effects(scene, strip)]
     return (
-        render.resolution_percentage == 100
+        strip.colorspace_settings.name == "sRGB"
+        and render.resolution_percentage == 100
         and (place.scale_x, place.scale_y, place.rotation) == (1, 1, 0)
         and shift_x.is_integer()
         and shift_y.is_integer()

@@ -10,9 +10,13 @@ import bpy  # pyright: ignore[reportMissingImports]
 from overpaint.clip import Depth
 from overpaint.errors import Invalid
 
+KINDS = ("MOVIE", "IMAGE", "SCENE")  # the strips that can be edited
+
 
 def files(strip: Any) -> list[Path]:
-    """The files that a movie or image strip shows, in order."""
+    """The files that a movie or image strip shows, in order. A scene strip shows none: its scene is rendered."""
+    if strip.type == "SCENE":
+        return []
     if strip.type == "MOVIE":
         return [Path(bpy.path.abspath(strip.filepath))]
     folder = Path(bpy.path.abspath(strip.directory))
@@ -40,8 +44,13 @@ def _check_file(strip: Any, file: Path) -> None:
 def depth(strip: Any) -> Depth:
     """16 where the strip's source holds more than 8 bits a channel, as its first file says.
 
-    Raises Invalid where that is missing or cannot be read. Decodes a file's first frame once.
+    A scene is as deep as it is to be written. Raises Invalid where the file is missing or cannot be read, or the strip
+    has no scene. Decodes a file's first frame once.
     """
+    if strip.type == "SCENE":
+        if strip.scene is None:
+            raise Invalid(field="strip", message=f"{strip.name} shows no scene", remedy="Choose a scene for it")
+        return 8 if strip.scene.render.image_settings.color_depth == "8" else 16
     file = files(strip)[0]
     _check_file(strip, file)
     stat = file.stat()

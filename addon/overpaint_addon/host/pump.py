@@ -29,8 +29,7 @@ class Pump:
 
     def start(self, steps: Steps[T]) -> Future[T]:
         """Begin a use-case; a window's timer drives it, in background mode someone must call `tick` or `drain`."""
-        run = _Run(steps)
-        self._running.append(run)
+        run = self._begin(steps)
         if not bpy.app.background and not bpy.app.timers.is_registered(self._timer):
             bpy.app.timers.register(self._timer, persistent=True)
         return run.future
@@ -52,19 +51,28 @@ class Pump:
 
         An interrupt closes it and goes on to the caller.
         """
+        return self.wait(self._begin(steps).future)
+
+    def wait(self, future: Future[T]) -> T:
+        """Drive all use-cases until the one that was started with this future has ended, as `drain` does."""
+        try:
+            while not future.done():
+                time.sleep(self.tick() or 0)
+            return future.result()
+        finally:
+            for run in [run for run in self._running if run.future is future]:
+                run.close()
+                self._running.remove(run)
+
+    def _begin(self, steps: Steps[Any]) -> _Run:
         run = _Run(steps)
         self._running.append(run)
-        try:
-            while not run.ended:
-                time.sleep(self.tick() or 0)
-            return run.future.result()
-        finally:
-            run.close()
-            self._running = [other for other in self._running if other is not run]
+        return run
 
-    def doing(self) -> Doing | None:
-        """What is being done; of several use-cases the last one that was begun. None where all have ended."""
-        return self._running[-1].doing if self._running else None
+    def doing(self, future: Future[Any] | None = None) -> Doing | None:
+        """What is being done for `future`, or by the last use-case that was begun. None where it has ended, or all."""
+        runs = [run for run in self._running if future in (None, run.future) and not run.ended]
+        return runs[-1].doing if runs else None
 
     def close(self) -> None:
         """Close every use-case, for when the add-on is unregistered."""

@@ -11,10 +11,10 @@ import bpy  # pyright: ignore[reportMissingImports]
 from overpaint.errors import Invalid
 
 from ..core.ports import PlacedStrip, Selection
-from . import stack, versions
+from ..core.variants import Take, Variant
+from . import preview, stack, variants, versions
 
 CHANNELS = 128  # as many as Blender shows; it takes higher numbers in silence
-REQUEST = "overpaint"  # the strip's property that holds the whole request
 
 
 def take_folder(job_id: str) -> Path:
@@ -26,32 +26,45 @@ def take_folder(job_id: str) -> Path:
     return Path(bpy.utils.user_resource("DATAFILES", path="overpaint")) / job_id
 
 
-def insert_take(selection: Selection, frames: Sequence[Path], request: str, name: str) -> PlacedStrip:
+def insert_take(selection: Selection, frames: Sequence[Path], take: Take) -> PlacedStrip:
     """Put `frames` above the selected strip as one image strip, and leave everything else as it is.
 
-    The take follows a strip that was moved meanwhile. It is neither selected nor active: it may come while the artist
-    works on something else. Raises Missing where the strip is gone, Invalid where there is no room.
+    The source remembers the take, and shows it instead of another take of the same edit. The take follows a strip that
+    was moved meanwhile. It is neither selected nor active: it may come while the artist works on something else.
+    Raises Missing where the strip is gone, Invalid where there is no room.
     """
     scene = stack.find_scene(selection.scene)
     source = stack.find(scene, selection.strip)
-    start = _start_now(selection, source)
-    channel = free_channel(scene, source, start, start + len(frames))
-    take = stack.owner(scene, source).strips.new_image(name, _blender_path(frames[0]), channel, start)
+    variant = Variant(
+        take=take,
+        folder=str(frames[0].parent),
+        beside=beside(frames[0].parent),
+        offset=_start_now(selection, source) - versions.content_start_of(source),
+        length=len(frames),
+    )
+    preview.clear(scene)  # the whole is there
+    strip = variants.show(scene, source, variant, frames)
+    variants.remember(source, variant)
+    push_undo(take.name)
+    return PlacedStrip(
+        scene=scene.name,
+        name=strip.name,
+        channel=strip.channel,
+        start=versions.start_of(strip),
+        length=versions.stop_of(strip) - versions.start_of(strip),
+        blend_type=strip.blend_type,
+    )
+
+
+def new_strip(scene: Any, holder: Any, name: str, frames: Sequence[Path], channel: int, start: int) -> Any:
+    """RGBA pictures as an image strip in `holder`, that lies pixel on pixel over what the scene renders."""
+    take = holder.strips.new_image(name, blender_path(frames[0]), channel, start)
     for frame in frames[1:]:
         take.elements.append(frame.name)
     take.blend_type, take.alpha_mode, take.colorspace_settings.name = "ALPHA_OVER", "STRAIGHT", "sRGB"
     _fit(take, scene.render.resolution_percentage)
-    take[REQUEST] = request
     take.select = False
-    _push_undo(name)
-    return PlacedStrip(
-        scene=scene.name,
-        name=take.name,
-        channel=take.channel,
-        start=versions.start_of(take),
-        length=versions.stop_of(take) - versions.start_of(take),
-        blend_type=take.blend_type,
-    )
+    return take
 
 
 def _fit(take: Any, percentage: int) -> None:
@@ -62,18 +75,29 @@ def _fit(take: Any, percentage: int) -> None:
         take.transform.filter = "BILINEAR"
 
 
+def find_folder(written: str, beside_blend: str) -> Path:
+    """Where a folder is now: beside the .blend, which may have been moved, or where it was written."""
+    moved = Path(bpy.path.abspath(beside_blend)) if beside_blend else None
+    return moved if moved is not None and moved.is_dir() else Path(written)
+
+
 def _start_now(selection: Selection, source: Any) -> int:
     """Where the clip starts now: a strip of the same length elsewhere was moved, one of another length was trimmed."""
     shown = stack.visible(source)
     return shown.start if len(shown) == selection.length else selection.start
 
 
-def free_channel(scene: Any, source: Any, start: int, stop: int) -> int:
-    """The lowest channel above the strip and its effects that shows and is empty in start..stop. Raises Invalid."""
+def free_channel(scene: Any, source: Any, start: int, stop: int, leaving: Sequence[Any] = ()) -> int:
+    """The lowest channel above the strip and its effects that shows and is empty in start..stop. Raises Invalid.
+
+    The strips that are `leaving` take no room.
+    """
     holder = stack.owner(scene, source)
     top = max(one.channel for one in (source, *stack.effects(scene, source)))
     taken = {
-        other.channel for other in holder.strips if versions.start_of(other) < stop and versions.stop_of(other) > start
+        other.channel
+        for other in holder.strips
+        if versions.start_of(other) < stop and versions.stop_of(other) > start and other not in leaving
     }
     for channel in range(top + 1, CHANNELS + 1):
         if channel not in taken and not holder.channels[channel].mute:
@@ -85,15 +109,21 @@ def free_channel(scene: Any, source: Any, start: int, stop: int) -> int:
     )
 
 
-def _blender_path(file: Path) -> str:
-    relative = bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths
+def blender_path(file: Path) -> str:
+    """As the user wants paths in a .blend: relative to it where that can be."""
+    return (bpy.context.preferences.filepaths.use_relative_paths and beside(file)) or str(file)
+
+
+def beside(file: Path) -> str:
+    """The path from the .blend's folder, or "" where there is none."""
     try:
-        return bpy.path.relpath(str(file)) if relative else str(file)
+        return bpy.path.relpath(str(file)) if bpy.data.filepath else ""
     except ValueError:  # on Windows: another drive than the .blend's
-        return str(file)
+        return ""
 
 
-def _push_undo(name: str) -> None:
+def push_undo(name: str) -> None:
+    """Make what was changed outside of an operator one step that can be undone."""
     if bpy.app.background:  # there is no undo there
         return
     with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):  # a timer has no window

@@ -11,6 +11,7 @@ from overpaint.clip import Rate, Size
 from overpaint.job import JobState
 
 from ..core.ports import Selection, Ticket
+from ..core.roles import MaskSource
 
 PROPERTY = "overpaint_tickets"  # of a scene: the tickets whose strips it holds, as JSON
 
@@ -92,5 +93,9 @@ class BlendTickets:
 def from_plain(plain: dict[str, Any]) -> Ticket:
     """The ticket that `dataclasses.asdict` made plain."""
     chosen = plain["selection"]
-    selection = Selection(**chosen | {"size": Size(**chosen["size"]), "rate": Rate(**chosen["rate"])})
+    guided = {
+        name: tuple(chosen.get(name, ()))
+        for name in ("sketch_layers", "mask_layers", "track_layers", "box", "keyframes")
+    } | {"mask_source": MaskSource(chosen.get("mask_source", MaskSource.NONE))}
+    selection = Selection(**chosen | guided | {"size": Size(**chosen["size"]), "rate": Rate(**chosen["rate"])})
     return Ticket(**plain | {"selection": selection, "state": JobState(plain["state"])})

@@ -20,6 +20,19 @@ def stop_of(strip: Any) -> int:
     return int(strip.right_handle if hasattr(strip, "right_handle") else strip.frame_final_end)
 
 
+def content_start_of(strip: Any) -> int:
+    """The frame where the strip's first picture would be, were nothing trimmed; it moves with the strip only."""
+    return round(strip.content_start if hasattr(strip, "content_start") else strip.frame_start)
+
+
+def set_handles(strip: Any, start: int, stop: int) -> None:
+    """Show the strip on start..stop only, with its pictures where they are."""
+    if hasattr(strip, "left_handle"):
+        strip.left_handle, strip.right_handle = start, stop
+    else:
+        strip.frame_final_end, strip.frame_final_start = stop, start
+
+
 def sequencer_scene(context: Any) -> Any:
     """The scene that the sequencer shows, or None. Since 5.0 the workspace says so, and may name none."""
     # Timers run without a window in the context; the first window then stands for all.
@@ -29,6 +42,11 @@ def sequencer_scene(context: Any) -> Any:
     if not FIVE:
         return window.scene
     return window.workspace.sequencer_scene or window.scene
+
+
+def can_draw() -> bool:
+    """Whether a script can make strokes of annotations; since 5.2."""
+    return hasattr(bpy.types, "AnnotationStrokes")
 
 
 def annotation_blocks() -> Any:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from overpaint.card import EngineCard
-from overpaint.client import Client
+from overpaint.card import EngineCard, Estimate
+from overpaint.client import Client, GuideCall
+from overpaint.clip import Depth, Size
 from overpaint.codec import digest
-from overpaint.errors import Missing, OverpaintError, Unavailable
+from overpaint.edit import Edit
+from overpaint.errors import OverpaintError, Unavailable
 from overpaint.job import JobEvent, JobSpec, JobState
+from overpaint.order import GuideOrder, GuideProgress, MadeGuide
 
 from ..core.ports import Opened
-from .pictures import write_png
+from ..core.variants import thumbnail
+from .pictures import read_png, write_png
 
-PATIENCE = 60.0  # seconds that a server may be away before the watching gives up
+LONGEST_PAUSE = 8.0  # seconds between two tries to reach a server that is away
 THREADS = 4  # so that a cancel never waits behind an upload or a fetch
 
 
@@ -42,15 +45,11 @@ class Courier:
         """All that has travelled to the server so far."""
         return self._client.sent_bytes
 
-    def card(self, engine: str) -> Future[EngineCard]:
-        return self._pool.submit(self._card, engine)
+    def cards(self) -> Future[tuple[EngineCard, ...]]:
+        return self._pool.submit(self._client.engines)
 
-    def _card(self, engine: str) -> EngineCard:
-        cards = {card.name: card for card in self._client.engines()}
-        if engine not in cards:
-            known = ", ".join(sorted(cards))
-            raise Missing(field="engine", message=f"the server has no engine {engine!r}", remedy=f"Choose {known}")
-        return cards[engine]
+    def estimate(self, engine: str, size: Size, depth: Depth, length: int, edit: Edit) -> Future[Estimate]:
+        return self._pool.submit(self._client.estimate, engine, size, depth, length, edit)
 
     def digest(self, read: Callable[[], np.ndarray]) -> Future[str]:
         return self._pool.submit(lambda: digest(read()))
@@ -68,16 +67,43 @@ class Courier:
     def seal_job(self, job_id: str) -> Future[JobState]:
         return self._pool.submit(self._client.seal_job, job_id)
 
+    def read(self, file: Path) -> np.ndarray:
+        return read_png(file)
+
+    def write(self, file: Path, make: Callable[[], np.ndarray]) -> Future[Path]:
+        def write() -> Path:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_png(file, make())
+            return file
+
+        return self._pool.submit(write)
+
     def cancel(self, job_id: str) -> Future[JobState]:
         return self._pool.submit(self._client.cancel, job_id)
+
+    def make_guide(self, order: GuideOrder, read: Callable[[str], np.ndarray]) -> Making:
+        return Making(self._client.make_guide(order, read))
+
+    def pause(self, job_id: str) -> Future[JobState]:
+        return self._pool.submit(self._client.pause, job_id)
+
+    def resume(self, job_id: str) -> Future[JobState]:
+        return self._pool.submit(self._client.resume, job_id)
+
+    def move_up(self, job_id: str) -> Future[JobState]:
+        return self._pool.submit(self._client.move_up, job_id)
+
+    def retry(self, job_id: str) -> Future[JobState]:
+        return self._pool.submit(self._client.retry, job_id)
 
     def events(self, job_id: str, after: int) -> tuple[JobEvent, ...]:
         if job_id not in self._watches:
             self._watches[job_id] = _Watch(self._client, job_id, after)
         watch = self._watches[job_id]
         found = tuple(event for event in tuple(watch.events) if event.number > after)
-        if not found and watch.error is not None:
+        if not found and watch.ended:
             del self._watches[job_id]  # the next call begins again
+        if not found and watch.error is not None:
             raise watch.error
         return found
 
@@ -90,15 +116,55 @@ class Courier:
         there = next((index for index, path in enumerate(paths) if not path.exists()), length)
         for path, frame in zip(paths[there:], self._client.fetch(job_id, there) if there < length else (), strict=True):
             write_png(path, frame)
+        if not (folder / "thumbnail.png").exists():
+            middle = length // 2
+            write_png(folder / "thumbnail.png", thumbnail(map(read_png, (*paths[middle:], *paths[:middle]))))
         return paths
 
 
+class Making:
+    """A guide on its way, followed on a thread of its own."""
+
+    def __init__(self, call: GuideCall) -> None:
+        self.progress = GuideProgress(stage="sending")
+        self._call = call
+        self._future: Future[MadeGuide] = Future()
+        threading.Thread(target=self._run, daemon=True, name="overpaint-guide").start()
+
+    def done(self) -> bool:
+        return self._future.done()
+
+    def result(self, timeout: float | None = None) -> MadeGuide:
+        return self._future.result(timeout)
+
+    def cancel(self) -> None:
+        self._call.cancel()
+
+    def _run(self) -> None:
+        made: MadeGuide | None = None
+        try:
+            for answer in self._call:
+                if isinstance(answer, GuideProgress):
+                    self.progress = answer
+                else:
+                    made = answer
+            if made is None:
+                raise Unavailable(field="guide", message="the server ended without a guide", remedy="Try again")
+            self._future.set_result(made)
+        except Exception as error:
+            self._future.set_exception(error)
+
+
 class _Watch:
-    """Collects a job's events on a thread of its own, and picks up again after a cut."""
+    """Collects a job's events on a thread of its own, and picks up again after a cut.
+
+    `error` is what keeps it from the server now; once it has `ended`, nothing more comes.
+    """
 
     def __init__(self, client: Client, job_id: str, after: int) -> None:
         self.events: list[JobEvent] = []
         self.error: OverpaintError | None = None
+        self.ended = False
         self._client, self._job_id, self._after = client, job_id, after
         self._stopped = threading.Event()
         threading.Thread(target=self._run, daemon=True, name=f"overpaint-watch-{job_id[:8]}").start()
@@ -107,20 +173,18 @@ class _Watch:
         self._stopped.set()
 
     def _run(self) -> None:
-        pause, silent_since = 0.5, time.monotonic()
+        pause = 0.5
         while not self._stopped.is_set():
             try:
                 for event in self._client.watch(self._job_id, self._after):
                     self.events.append(event)
-                    self._after = event.number
-                    pause, silent_since = 0.5, time.monotonic()
-                return
+                    self._after, self.error, pause = event.number, None, 0.5
+                break
             except Unavailable as error:
-                if time.monotonic() - silent_since > PATIENCE:
-                    self.error = error
-                    return
+                self.error = error
                 self._stopped.wait(pause)
-                pause = min(pause * 2, 8.0)
+                pause = min(pause * 2, LONGEST_PAUSE)
             except OverpaintError as error:
                 self.error = error
-                return
+                break
+        self.ended = True

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import CancelledError, Future
+from typing import Any
 
 import bpy  # pyright: ignore[reportMissingImports]
+from bpy.props import EnumProperty, StringProperty  # pyright: ignore[reportMissingImports]
 from overpaint.errors import OverpaintError
+from overpaint.job import JobState
 
-from ..core.paint import paint, resume
-from ..core.steps import Steps
+from ..core.jobs import Act
+from ..core.paint import paint
+from ..core.words import say
 from ..host import versions
 from . import session
 
 
 class OVERPAINT_OT_paint(bpy.types.Operator):
-    """Paint the active strip's masked part; the take is placed above it when it is done"""
+    """Paint the masked part of the selected strips; each take is placed above its strip when it is done"""
 
     bl_idname = "overpaint.paint"
     bl_label = "Paint"
     bl_options = {"REGISTER"}
 
-    @classmethod
-    def poll(cls, _context: bpy.types.Context) -> bool:
-        cls.poll_message_set("A take is being painted: wait for it, or cancel it")
-        return session.current().doing() is None
-
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        """By a person: Blender stays free, the panel shows how far it is."""
+        """By a person: Blender stays free, the list of jobs shows how far it is."""
         return self._begin(context, wait=False)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -34,17 +34,24 @@ class OVERPAINT_OT_paint(bpy.types.Operator):
         return self._begin(context, wait=True)
 
     def _begin(self, context: bpy.types.Context, *, wait: bool) -> set[str]:
-        now, job_id = session.current(), uuid.uuid4().hex
+        now, fields, runs = session.current(), versions.sequencer_scene(context).overpaint, []
         try:
-            fields = versions.sequencer_scene(context).overpaint
-            steps = paint(now.timeline, now.backend(), now.tickets, fields.draft(), job_id)
+            draft, selections, backend = fields.draft(), now.timeline.read_selections(), now.backend()
         except OverpaintError as error:
             return _refuse(self, error)
-        return _run(self, steps, job_id, wait=wait)
+        for selection in selections:
+            job_id = uuid.uuid4().hex
+            steps = paint(now.timeline, backend, now.tickets, draft, job_id, selection)
+            runs.append(now.start(steps, job_id, name=draft.prompt or say("Paint")))
+        if not wait:
+            fields.renew_seed()
+            return {"FINISHED"}
+        ended = [_wait(self, run) for run in runs]
+        return next((one for one in ended if one != {"FINISHED"}), {"FINISHED"})
 
 
 class OVERPAINT_OT_resume(bpy.types.Operator):
-    """Go on with the jobs of this file that were under way when it was closed"""
+    """Go on with the jobs of this file that nobody follows"""
 
     bl_idname = "overpaint.resume"
     bl_label = "Go On"
@@ -52,29 +59,57 @@ class OVERPAINT_OT_resume(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        now = session.current()
-        return now.doing() is None and bool(now.tickets.all())
+        return bool(session.current().tickets.all())
 
     def invoke(self, _context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        return self._begin(wait=False)
+        session.current().take_up()
+        return {"FINISHED"}
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        return self._begin(wait=True)
-
-    def _begin(self, *, wait: bool) -> set[str]:
-        now = session.current()
-        ended = {"FINISHED"}
-        try:
-            backend = now.backend()
-        except OverpaintError as error:
-            return _refuse(self, error)
+        """By a script: returns when the take of every job that is not paused is placed."""
+        now, ended = session.current(), {"FINISHED"}
+        now.take_up()
         for ticket in now.tickets.all():
-            ended = _run(self, resume(now.timeline, backend, now.tickets, ticket), ticket.job_id, wait=wait)
+            if ticket.job_id in now.runs and ticket.state is not JobState.PAUSED:
+                ended = _wait(self, now.runs[ticket.job_id])
         return ended
 
 
+WORDS = {
+    Act.FRONT: ("To Front", "Make it the next one that is painted"),
+    Act.PAUSE: ("Pause", "Let others go first; what is painted of it stays"),
+    Act.RESUME: ("Resume", "Put it back to its place in the queue"),
+    Act.RETRY: ("Retry", "Go on with it where it stopped; nothing is sent or painted twice"),
+    Act.CANCEL: ("Cancel", "Stop painting it; it can be tried again"),
+    Act.DISMISS: ("Dismiss", "Take it off the list; no take of it is placed"),
+}
+
+
+class OVERPAINT_OT_job(bpy.types.Operator):
+    """Ask something for one job"""
+
+    bl_idname = "overpaint.job"
+    bl_label = "Job"
+    bl_options = {"REGISTER", "INTERNAL"}
+
+    act: EnumProperty(items=[(act.value, name, words) for act, (name, words) in WORDS.items()])  # pyright: ignore
+    job_id: StringProperty()  # pyright: ignore
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+        return say(WORDS[Act(properties.act)][1])
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Returns at once; the list says what was asked until the server has answered."""
+        try:
+            session.current().act(Act(self.act), self.job_id)
+        except OverpaintError as error:
+            return _refuse(self, error)
+        return {"FINISHED"}
+
+
 class OVERPAINT_OT_cancel(bpy.types.Operator):
-    """Stop what is being painted; nothing is placed"""
+    """Stop what was begun last; nothing is placed"""
 
     bl_idname = "overpaint.cancel"
     bl_label = "Cancel"
@@ -82,33 +117,33 @@ class OVERPAINT_OT_cancel(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return session.current().doing() is not None
+        return bool(session.current().runs)
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         now = session.current()
-        if any(ticket.job_id == now.job_id for ticket in now.tickets.all()):
-            now.backend().cancel(now.job_id)  # the server says when it has stopped; following goes on until then
-        elif now.running is not None:
-            now.running.cancel()  # not submitted yet: there is nothing to tell a server
+        try:
+            now.act(Act.CANCEL, list(now.runs)[-1])
+        except OverpaintError as error:
+            return _refuse(self, error)
         return {"FINISHED"}
 
 
-def _run(operator: bpy.types.Operator, steps: Steps[object], job_id: str, *, wait: bool) -> set[str]:
-    now = session.current()
-    if not wait:
-        now.start(steps, job_id)
-        return {"FINISHED"}
+def _wait(operator: bpy.types.Operator, run: Future[Any]) -> set[str]:
     try:
-        now.pump.drain(steps)
+        session.current().pump.wait(run)
     except OverpaintError as error:
         return _refuse(operator, error)
+    except CancelledError:
+        operator.report({"WARNING"}, "The job was cancelled")
+        return {"CANCELLED"}
     return {"FINISHED"}
 
 
 def _refuse(operator: bpy.types.Operator, error: OverpaintError) -> set[str]:
-    session.current().words = str(error)
+    now = session.current()
+    now.words, now.error = str(error), error
     operator.report({"ERROR"}, str(error))
     return {"CANCELLED"}
 
 
-CLASSES = (OVERPAINT_OT_paint, OVERPAINT_OT_resume, OVERPAINT_OT_cancel)
+CLASSES = (OVERPAINT_OT_paint, OVERPAINT_OT_resume, OVERPAINT_OT_job, OVERPAINT_OT_cancel)

@@ -1,26 +1,30 @@
-"""Which server paints, and the token for it: kept in the user's preferences, never in a .blend."""
+"""Which servers paint, and the tokens for them: kept in the user's preferences, never in a .blend."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy  # pyright: ignore[reportMissingImports]
-from bpy.props import StringProperty  # pyright: ignore[reportMissingImports]
+from bpy.props import CollectionProperty, IntProperty, StringProperty  # pyright: ignore[reportMissingImports]
 from overpaint.address import host_of, is_here
 from overpaint.errors import Invalid
 
+from ..core.words import say
+from . import keymap
+
 PACKAGE = (__package__ or "").rpartition(".")[0]  # of the whole add-on, whatever Blender calls it
+HERE = "127.0.0.1:8765"
 
 
-class OverpaintPreferences(bpy.types.AddonPreferences):
-    """Shown in Blender's preferences under Add-ons."""
+class OverpaintProfile(bpy.types.PropertyGroup):
+    """A server, and what opens its door."""
 
-    bl_idname = PACKAGE
-
-    server: StringProperty(  # pyright: ignore
-        name="Server", default="127.0.0.1:8765", description="host:port of the backend; OVERPAINT_SERVER overrides it"
+    name: StringProperty(name="Name", description="What you call this server")  # pyright: ignore
+    address: StringProperty(  # pyright: ignore
+        name="Server", default=HERE, description="host:port of the backend; OVERPAINT_SERVER overrides it"
     )
     token: StringProperty(  # pyright: ignore
         name="Token", subtype="PASSWORD", description="What the server's owner gave you; OVERPAINT_TOKEN overrides it"
@@ -28,12 +32,106 @@ class OverpaintPreferences(bpy.types.AddonPreferences):
     certificate: StringProperty(  # pyright: ignore
         name="Certificate",
         subtype="FILE_PATH",
-        description="PEM file that a remote server's TLS certificate is checked against",
+        description="PEM file that a remote server's TLS certificate is checked against; empty where a public "
+        "authority has signed it. OVERPAINT_CERTIFICATE overrides it",
     )
 
-    def draw(self, _context: bpy.types.Context) -> None:
-        for name in ("server", "token", "certificate"):
-            self.layout.prop(self, name)
+
+class OVERPAINT_UL_profiles(bpy.types.UIList):
+    """The servers, by name."""
+
+    def draw_item(
+        self, _context: Any, layout: Any, _owner: Any, item: Any, _icon: int, _active: Any, _active_name: str
+    ) -> None:
+        layout.prop(item, "name", text="", emboss=False, icon="NETWORK_DRIVE")
+        layout.label(text=item.address)
+
+
+class OverpaintPreferences(bpy.types.AddonPreferences):
+    """Shown in Blender's preferences under Add-ons."""
+
+    bl_idname = PACKAGE
+
+    profiles: CollectionProperty(type=OverpaintProfile)  # pyright: ignore
+    active: IntProperty(name="Server", min=0)  # pyright: ignore
+    backend_command: StringProperty(  # pyright: ignore
+        name="Local Backend",
+        subtype="FILE_PATH",
+        description="The `overpaint` command, a Python that has it, or the folder of its environment; "
+        "where it is empty, the command is looked for on the path and in the usual places",
+    )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        from .connection import draw_local, draw_test  # they ask these preferences themselves
+
+        layout = self.layout
+        row = layout.row()
+        row.template_list("OVERPAINT_UL_profiles", "", self, "profiles", self, "active", rows=3)
+        buttons = row.column(align=True)
+        buttons.operator("overpaint.profile_add", text="", icon="ADD")
+        buttons.operator("overpaint.profile_remove", text="", icon="REMOVE")
+        fields = layout.column()
+        fields.use_property_split = True
+        for name in ("address", "token", "certificate"):
+            fields.prop(chosen(self), name)
+        for name in ("OVERPAINT_SERVER", "OVERPAINT_TOKEN", "OVERPAINT_CERTIFICATE"):
+            if os.environ.get(name):
+                layout.label(text=say("{name} in the environment overrides it", name=name), icon="INFO")
+        draw_test(layout)
+        layout.separator()
+        fields = layout.column()
+        fields.use_property_split = True
+        fields.prop(self, "backend_command")
+        draw_local(layout)
+        layout.operator("overpaint.diagnose", icon="COPYDOWN")
+        keymap.draw(layout, context)
+
+
+class OVERPAINT_OT_profile_add(bpy.types.Operator):
+    """Add a server"""
+
+    bl_idname = "overpaint.profile_add"
+    bl_label = "Add Server"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        add_profile(kept(), say("Server"), "")
+        return {"FINISHED"}
+
+
+class OVERPAINT_OT_profile_remove(bpy.types.Operator):
+    """Remove the chosen server, with its token"""
+
+    bl_idname = "overpaint.profile_remove"
+    bl_label = "Remove Server"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        cls.poll_message_set("One server stays")
+        return len(kept().profiles) > 1
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        own = kept()
+        own.profiles.remove(min(own.active, len(own.profiles) - 1))
+        own.active = max(0, own.active - 1)
+        bpy.context.preferences.is_dirty = True
+        return {"FINISHED"}
+
+
+class OVERPAINT_OT_profile_choose(bpy.types.Operator):
+    """Send the next jobs to this server"""
+
+    bl_idname = "overpaint.profile_choose"
+    bl_label = "Choose Server"
+    bl_options = {"INTERNAL"}
+
+    index: IntProperty(min=0)  # pyright: ignore
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        kept().active = self.index
+        bpy.context.preferences.is_dirty = True
+        return {"FINISHED"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,22 +143,55 @@ class Connection:
     certificate: Path | None
 
 
+def kept() -> Any:
+    """The add-on's preferences."""
+    return bpy.context.preferences.addons[PACKAGE].preferences
+
+
+def chosen(own: Any) -> Any:
+    """The profile that is chosen; there is one whenever the add-on is enabled."""
+    return own.profiles[min(own.active, len(own.profiles) - 1)]
+
+
+def add_profile(own: Any, name: str, address: str) -> None:
+    """Add a server, and choose it."""
+    profile = own.profiles.add()
+    profile.name, profile.address = name, address
+    own.active = len(own.profiles) - 1
+    bpy.context.preferences.is_dirty = True
+
+
 def connection() -> Connection:
     """From the environment, then the preferences. Raises Invalid where it is no address, or Blender may not go online."""
-    kept = bpy.context.preferences.addons[PACKAGE].preferences
-    certificate = os.environ.get("OVERPAINT_CERTIFICATE") or bpy.path.abspath(kept.certificate)
-    chosen = Connection(
-        server=os.environ.get("OVERPAINT_SERVER") or kept.server,
-        token=os.environ.get("OVERPAINT_TOKEN") or kept.token,
+    profile = chosen(kept())
+    certificate = os.environ.get("OVERPAINT_CERTIFICATE") or bpy.path.abspath(profile.certificate)
+    found = Connection(
+        server=os.environ.get("OVERPAINT_SERVER") or profile.address,
+        token=os.environ.get("OVERPAINT_TOKEN") or profile.token,
         certificate=Path(certificate) if certificate else None,
     )
-    if not is_here(host_of(chosen.server)) and not bpy.app.online_access:
+    if not is_here(host_of(found.server)) and not bpy.app.online_access:
         raise Invalid(
-            field="server",
-            message=f"{chosen.server} is another machine, and Blender may not go online",
+            field="online_access",
+            message=f"{found.server} is another machine, and Blender may not go online",
             remedy="Allow Online Access in Preferences > System, or use a backend on this machine",
         )
-    return chosen
+    return found
 
 
-CLASSES = (OverpaintPreferences,)
+def attach() -> None:
+    """See that there is a server to choose: a new user's is on this machine."""
+    own = kept()
+    if not own.profiles:
+        profile = own.profiles.add()
+        profile.name = say("This Machine")
+
+
+CLASSES = (
+    OverpaintProfile,
+    OVERPAINT_UL_profiles,
+    OverpaintPreferences,
+    OVERPAINT_OT_profile_add,
+    OVERPAINT_OT_profile_remove,
+    OVERPAINT_OT_profile_choose,
+)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from typing import Any
+
 import bpy  # pyright: ignore[reportMissingImports]
 from bpy.props import (  # pyright: ignore[reportMissingImports]
     BoolProperty,
+    CollectionProperty,
     EnumProperty,
     FloatProperty,
     IntProperty,
@@ -13,27 +17,76 @@ from bpy.props import (  # pyright: ignore[reportMissingImports]
 )
 from overpaint.edit import Task
 
+from ..core.choose import Quality
 from ..core.draft import Draft
+from ..core.words import say
+from . import asking, options
 
-WORDS = {
-    Task.REPAINT: "Keep the masked thing and change how it looks",
-    Task.REPLACE: "Put something else in its place",
-    Task.ADD: "Paint something where there was nothing",
-    Task.REMOVE: "Take it away and show what is behind",
-    Task.GENERATE: "Paint the whole frame",
-}
+AUTOMATIC = "automatic"  # of a task and of an engine
+SEEDS = 2**31  # as many as Blender's integer fields hold
+TASKS = [
+    (AUTOMATIC, "Automatic", "Remove where only a mask is given, repaint where there is more"),
+    ("repaint", "Repaint", "Keep the masked thing and change how it looks"),
+    ("replace", "Replace", "Put something else in its place"),
+    ("add", "Add", "Paint something where there was nothing"),
+    ("remove", "Remove", "Take it away and show what is behind"),
+    ("generate", "Generate", "Paint the whole frame"),
+]
+QUALITIES = [
+    ("draft", "Draft", "Half the usual steps: to see where it goes"),
+    ("standard", "Standard", "The engine's own steps"),
+    ("best", "Best", "Twice the usual steps"),
+]
+_items: list[tuple[str, str, str, int]] = []  # Blender keeps no strings of its own for choices that are made up
+
+
+def _engines(fields: Any, _context: bpy.types.Context | None = None) -> list[tuple[str, str, str, int]]:
+    """Automatic, the server's engines, and the one that was chosen where this server lacks it."""
+    cards = asking.current().cards
+    found = [(AUTOMATIC, say("Automatic"), say("The best engine of the server for the task and what is given"))]
+    for card in cards:
+        found.append((card.name, card.title, f"{card.description} {_but(card.obstacle)}".strip().removesuffix(".")))
+    if fields.engine not in (name for name, _, _ in found):
+        found.append((fields.engine, fields.engine, say("An engine that this server has not shown")))
+    _items[:] = [(*one, number) for number, one in enumerate(found)]
+    return _items
+
+
+def _but(obstacle: str) -> str:
+    return say("Not now: {obstacle}", obstacle=obstacle) if obstacle else ""
+
+
+def _engine_number(fields: Any) -> int:
+    return next(number for name, _, _, number in _engines(fields) if name == fields.engine)
+
+
+def _choose_engine(fields: Any, number: int) -> None:
+    fields.engine = _engines(fields)[number][0]
 
 
 class OverpaintFields(bpy.types.PropertyGroup):
     """What the artist has filled in."""
 
     task: EnumProperty(  # pyright: ignore
-        name="Task", items=[(task.value, task.value.title(), words) for task, words in WORDS.items()], default="repaint"
+        name="Task", items=TASKS, default=AUTOMATIC, description="What happens where the mask is"
     )
-    engine: StringProperty(name="Engine", default="flow", description="The model that paints")  # pyright: ignore
+    # A name, so that it can be set before any server was asked, and is kept where a server lacks it.
+    engine: StringProperty(name="Engine", default=AUTOMATIC, description="The model that paints")  # pyright: ignore
+    engine_choice: EnumProperty(  # pyright: ignore
+        name="Engine",
+        items=_engines,
+        get=_engine_number,
+        set=_choose_engine,
+        options={"SKIP_SAVE"},
+        description="The model that paints",
+    )
     prompt: StringProperty(name="Prompt", description="What should be there")  # pyright: ignore
     negative_prompt: StringProperty(name="Negative Prompt", description="What should not be there")  # pyright: ignore
     seed: IntProperty(name="Seed", min=0, description="The same seed gives the same take")  # pyright: ignore
+    lock_seed: BoolProperty(  # pyright: ignore
+        name="Lock Seed", description="Keep the seed; unlocked, every press of the button takes a new one"
+    )
+    last_seed: IntProperty(default=-1, options={"HIDDEN"})  # pyright: ignore
     mask: PointerProperty(  # pyright: ignore
         name="Mask", type=bpy.types.Mask, description="What may change; the rest keeps every pixel"
     )
@@ -48,18 +101,30 @@ class OverpaintFields(bpy.types.PropertyGroup):
     feather: FloatProperty(  # pyright: ignore
         name="Feather", default=2.0, min=0.0, soft_max=50, description="Soften the mask's edge, in pixels"
     )
+    quality: EnumProperty(  # pyright: ignore
+        name="Quality", items=QUALITIES, default="standard", description="How long the engine works on it"
+    )
+    changed_options: CollectionProperty(type=options.OverpaintOption)  # pyright: ignore
 
     def draft(self) -> Draft:
         return Draft(
-            engine=self.engine,
-            task=Task(self.task),
+            engine="" if self.engine == AUTOMATIC else self.engine,
+            task=None if self.task == AUTOMATIC else Task(self.task),
             prompt=self.prompt,
             negative_prompt=self.negative_prompt,
             seed=self.seed,
             sketch=self.use_sketch,
             grow=self.grow,
             feather=self.feather,
+            quality=Quality(self.quality),
+            options=options.changed(self),
         )
+
+    def renew_seed(self) -> None:
+        """After a press of the button: remember the seed that was used, and take a new one unless it is locked."""
+        self.last_seed = self.seed
+        if not self.lock_seed:
+            self.seed = random.randrange(SEEDS)
 
 
 CLASSES = (OverpaintFields,)

@@ -41,6 +41,7 @@ def main(orders: dict[str, Any]) -> dict[str, Any]:
             timed(f"paint: {edit['name']}", bpy.ops.overpaint.paint)
         seconds[f"paint: {edit['name']}"] = stages.seconds()
         uploads.append(sent_bytes())
+        bpy.ops.overpaint.apply_take()  # a strip of its own: the next take of the same mask would take its place
         (take,) = (one for one in scene.sequence_editor.strips if one.name not in before)
         edits.append({"name": edit["name"], "strip": describe(take), "request": take["overpaint"]})
     takes = [scene.sequence_editor.strips[edit["strip"]["name"]] for edit in edits]

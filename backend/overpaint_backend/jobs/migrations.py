@@ -37,6 +37,13 @@ STEPS: tuple[str, ...] = (
         PRIMARY KEY (job, frame)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE pictures (           -- of each job the newest only: they are large, and only the newest is looked at
+        job TEXT PRIMARY KEY,
+        event INTEGER NOT NULL,       -- whose it is
+        body BLOB NOT NULL            -- overpaint.v1.JobEvent with nothing but its picture
+    ) STRICT;
+    """,
 )
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ from overpaint_backend.jobs.migrations import migrate
 
 MOST_LOSSES = 3
 LIVE = (JobState.RUNNING, JobState.CANCELLING)
+
+# Where a job is that has what was asked for already: asked twice, nothing changes.
+GRANTED: dict[EventKind, tuple[JobState, ...]] = {
+    EventKind.PAUSED: (JobState.PAUSED,),
+    EventKind.RESUMED: (JobState.QUEUED, JobState.RUNNING),
+    EventKind.MOVED_UP: (JobState.RUNNING,),
+    EventKind.RETRIED: (JobState.QUEUED, JobState.RUNNING),
+}
 
 
 class Store:
@@ -91,16 +100,36 @@ class Store:
         self._append(connection, job, JobEvent(number=last + 1, kind=kind, at=now, **details))
         connection.execute("UPDATE jobs SET state = ? WHERE id = ?", (state, job))
         if state is JobState.QUEUED:
-            # A job that lost its worker keeps its place in the queue.
-            connection.execute("UPDATE jobs SET queued_at = coalesce(queued_at, ?) WHERE id = ?", (now, job))
+            connection.execute("UPDATE jobs SET queued_at = ? WHERE id = ?", (self._place(connection, job, kind), job))
         if state not in LIVE:
             connection.execute("UPDATE jobs SET worker = NULL, lease_until = NULL WHERE id = ?", (job,))
         return state
 
     @staticmethod
+    def _place(connection: sqlite3.Connection, job: str, kind: EventKind) -> float:
+        """The time that stands for the job's place in the queue: the earliest is the next."""
+        if kind is EventKind.MOVED_UP:
+            (first,) = connection.execute(
+                "SELECT min(queued_at) FROM jobs WHERE state = ?", (JobState.QUEUED,)
+            ).fetchone()
+            return first - 1
+        (before,) = connection.execute("SELECT queued_at FROM jobs WHERE id = ?", (job,)).fetchone()
+        # A job that lost its worker or was paused keeps its place.
+        return time.time() if before is None or kind is EventKind.RETRIED else before
+
+    @staticmethod
     def _append(connection: sqlite3.Connection, job: str, event: JobEvent) -> None:
-        body = wire.event_to_wire(event).SerializeToString()
+        body = wire.event_to_wire(replace(event, picture=None)).SerializeToString()
         connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (job, event.number, event.kind, body))
+        if event.picture is not None:
+            picture = jobs_pb2.JobEvent(picture=wire.event_to_wire(event).picture).SerializeToString()
+            connection.execute("REPLACE INTO pictures VALUES (?, ?, ?)", (job, event.number, picture))
+
+    def ask(self, job: str, kind: EventKind) -> JobState:
+        """Pause, resume, move up or retry the job. Asked twice, nothing changes. Raises Conflict where it cannot be."""
+        with self._transaction() as connection:
+            state = self.state(job)
+            return state if state in GRANTED[kind] else self._record(connection, job, kind, None, {})
 
     def cancel(self, job: str) -> JobState:
         """Cancel the job: at once where nobody works on it, else its worker is asked. An ended job stays as it is."""
@@ -142,7 +171,7 @@ class Store:
                 (everyone, worker, time.time()),
             ).fetchall()
             for (job,) in jobs:
-                died = sum(1 for event in self.events(job) if event.kind is EventKind.LOST and event.field == "worker")
+                died = self._died(job)
                 if everyone or died + 1 < MOST_LOSSES:
                     words = {"field": "server" if everyone else "worker", "message": "its worker stopped"}
                     self._record(connection, job, EventKind.LOST, None, words)
@@ -154,6 +183,17 @@ class Store:
                 }
                 self._record(connection, job, EventKind.FAILED, None, words)
         return tuple(job for (job,) in jobs)
+
+    def _died(self, job: str) -> int:
+        """How many workers died over the job since it was queued, or tried again."""
+        died = 0
+        for event in self.events(job):
+            died = (
+                0
+                if event.kind is EventKind.RETRIED
+                else died + (event.kind is EventKind.LOST and event.field == "worker")
+            )
+        return died
 
     def spec(self, job: str) -> JobSpec:
         found = self._connection().execute("SELECT spec FROM jobs WHERE id = ?", (job,)).fetchone()
@@ -171,9 +211,13 @@ class Store:
         """The events after number `after`, in order. Raises Missing for an unknown job."""
         self.state(job)
         found = self._connection().execute(
-            "SELECT body FROM events WHERE job = ? AND number > ? ORDER BY number", (job, after)
+            """SELECT events.body, pictures.body FROM events
+               LEFT JOIN pictures ON pictures.job = events.job AND pictures.event = events.number
+               WHERE events.job = ? AND number > ? ORDER BY number""",
+            (job, after),
         )
-        return tuple(wire.event_from_wire(jobs_pb2.JobEvent.FromString(body)) for (body,) in found)
+        # Two messages after each other read as one: the event, and its picture.
+        return tuple(wire.event_from_wire(jobs_pb2.JobEvent.FromString(body + (more or b""))) for body, more in found)
 
     def queue_place(self, job: str) -> int:
         """1 for the job that is next, 0 for one that does not wait."""
@@ -242,7 +286,7 @@ class Store:
                    AND NOT EXISTS (SELECT 1 FROM pixels AS p WHERE p.digest = pixels.digest AND p.job <> ?1)""",
                 (job,),
             ).fetchall()
-            for table in ("pixels", "takes", "events"):
+            for table in ("pixels", "takes", "events", "pictures"):
                 connection.execute(f"DELETE FROM {table} WHERE job = ?", (job,))
             connection.execute("DELETE FROM jobs WHERE id = ?", (job,))
         return tuple(digest for (digest,) in orphans)

@@ -270,10 +270,14 @@ class _Dropping:
         return sum(1 for _ in frames)
 
 
+def _no_guide(*_: Any) -> Any:
+    raise Internal(field="guide", message="the benchmark makes no guides", remedy="Ask a server")
+
+
 def _serve_grpc(parent: Connection) -> None:
     with ThreadPoolExecutor(4) as threads:
         server = grpc.server(threads, options=(("grpc.max_receive_message_length", MAX_MESSAGE),))
-        service = Service(cast(Desk, _Dropping()), Settings())
+        service = Service(cast(Desk, _Dropping()), Settings(), _no_guide)
         service_pb2_grpc.add_OverpaintServiceServicer_to_server(service, server)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()

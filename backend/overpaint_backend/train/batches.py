@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from overpaint_backend.engines.vires.masks import dilate
+from overpaint_backend.engines.vires.masks import PAINTING, TRAINING, dilate
 from overpaint_backend.train.instances import Instances, Sample
 from overpaint_backend.train.looseness import Looseness, loosen
 from overpaint_backend.train.settings import Settings, Stage
@@ -25,7 +25,8 @@ class Batch:
     """`frames` and `mask` (1: to be painted) and `sketch` (0 where there is none, and outside the mask) as bytes.
 
     `corner`: row and column of the frame's pixel that is first here, where the frames are cut out of larger ones.
-    `known`: whether the first latent frame is known. `silent`: whether the model must do without the words.
+    `known`: whether the first latent frame is known. `silent`: whether the model must do without the words. Where several
+    processes share a step, it is of `together` clips, and here are those of `share`.
     """
 
     frames: UInt8[Tensor, "b t h w 3"]
@@ -35,6 +36,16 @@ class Batch:
     known: Bool[Tensor, " b"]
     silent: Bool[Tensor, " b"]
     corner: tuple[int, int] = (0, 0)
+    together: int
+    share: slice = field(default_factory=lambda: slice(None))
+
+    def to(self, device: torch.device) -> Batch:
+        names = ("frames", "mask", "sketch", "known", "silent")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
+    def noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Noise of this shape, for the clips here; a clip's is the same however the step is shared. On the CPU."""
+        return torch.randn((self.together, *shape[1:]), generator=generator)[self.share]
 
     def video(self) -> Float[Tensor, "b 3 t h w"]:
         """In [-1, 1]."""
@@ -51,22 +62,35 @@ class Batch:
 class Batches(Dataset[Batch]):
     """The batch of each step. It depends on the settings' seed and the step only: in any order, in any process."""
 
-    def __init__(self, settings: Settings, clip: Callable[[int, int], Sample] | None = None) -> None:
-        """`clip` gives the clip of a number and a length in frames; unless given, from `Instances`."""
-        self._settings, self._clip = settings, clip or settings_clip(settings)
+    def __init__(
+        self, settings: Settings, clip: Callable[[int, int], Sample] | None = None, share: tuple[int, int] = (0, 1)
+    ) -> None:
+        """`clip` gives the clip of a number and a length in frames; unless given, from `Instances`.
+
+        `share`: a number below n, and n: only every n-th clip of a batch is made, beginning with that one.
+        """
+        self._settings, self._clip, self._share = (
+            settings,
+            clip or settings_clip(settings),
+            slice(share[0], None, share[1]),
+        )
 
     def __getitem__(self, step: int) -> Batch:
         settings, stage = self._settings, self._settings.stage(step)
         rng = np.random.default_rng([settings.seed, step])
-        samples = [self._clip(step * MOST + i, stage.frames) for i in range(stage.batch)]
-        masks = [wide(sample, rng) for sample in samples]
+        # All is drawn for the whole batch, and then made for the share.
+        loose = [looseness(stage, rng) for _ in range(stage.batch)]
+        there = [drawn(stage, rng)[:, None, None] for _ in range(stage.batch)]
+        share, cells = self._share, TRAINING if settings.given else PAINTING
+        samples = [self._clip(step * MOST + i, stage.frames) for i in range(stage.batch)[share]]
+        masks = [wide(sample, how, cells) for sample, how in zip(samples, loose[share], strict=True)]
         sketches = [
-            sample.sketch * mask * drawn(stage, rng)[:, None, None] for sample, mask in zip(samples, masks, strict=True)
+            sample.sketch * mask * shown for sample, mask, shown in zip(samples, masks, there[share], strict=True)
         ]
         frames, mask, sketch = np.stack([sample.frames for sample in samples]), np.stack(masks), np.stack(sketches)
         corner = np.zeros(2, int)
         if stage.crop is not None:
-            block = settings.vae.block
+            block = settings.dit.space_factor
             places = (settings.size - stage.crop) // block + 1
             # One corner for the whole batch, near the middle, where things are.
             corner = np.clip(rng.normal((places - 1) / 2, places / 5, 2).round().astype(int), 0, places - 1) * block
@@ -78,8 +102,10 @@ class Batches(Dataset[Batch]):
             sketch=torch.from_numpy(np.ascontiguousarray(sketch)),
             corner=(int(corner[0]), int(corner[1])),
             captions=[sample.caption for sample in samples],
-            known=torch.from_numpy(rng.random(stage.batch) < stage.known),
-            silent=torch.from_numpy(rng.random(stage.batch) < stage.silent),
+            known=torch.from_numpy((rng.random(stage.batch) < stage.known)[share]),
+            silent=torch.from_numpy((rng.random(stage.batch) < stage.silent)[share]),
+            together=stage.batch,
+            share=share,
         )
 
 
@@ -88,12 +114,17 @@ def settings_clip(settings: Settings) -> Callable[[int, int], Sample]:
     return lambda index, frames: Instances(size=settings.size, frames=frames, seed=settings.seed).clip(index)
 
 
-def wide(sample: Sample, rng: np.random.Generator) -> UInt8[np.ndarray, "t h w"]:
-    """The mask, loose in half of the clips, so that the lines tell more than the mask; then as inference widens it."""
-    mask = sample.mask
-    if rng.random() < 0.5:
-        mask = loosen(mask, LOOSE[int(rng.integers(len(LOOSE)))], int(rng.integers(2**31)))
-    return dilate(mask).astype(np.uint8)
+def looseness(stage: Stage, rng: np.random.Generator) -> tuple[Looseness, int] | None:
+    """How a clip's mask is drawn loosely, and a seed for it, so that the lines tell more than the mask; None: exactly."""
+    if rng.random() < stage.loose:
+        return LOOSE[int(rng.integers(len(LOOSE)))], int(rng.integers(2**31))
+    return None
+
+
+def wide(sample: Sample, loose: tuple[Looseness, int] | None, cells: int) -> UInt8[np.ndarray, "t h w"]:
+    """The mask as it is drawn, then as inference widens it, on a grid of so many cells."""
+    mask = sample.mask if loose is None else loosen(sample.mask, *loose)
+    return dilate(mask, cells).astype(np.uint8)
 
 
 def drawn(stage: Stage, rng: np.random.Generator) -> UInt8[np.ndarray, " t"]:

@@ -14,12 +14,12 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from overpaint.errors import Conflict, Corrupt, Missing
+from overpaint.errors import Conflict, Corrupt, Invalid, Missing
 
 from overpaint_backend.train.instances import Attributes, Sample
 
@@ -55,8 +55,42 @@ class Folder:
                 alternatives=tuple(line["alternatives"]),
             )
 
+    @property
+    def captions(self) -> list[str]:
+        return [line["caption"] for line in self._lines]
+
+    def fitting(self, frames: int, size: int) -> list[int]:
+        """The numbers of the clips that have so many frames or more, `size` pixels square. Raises Invalid: none."""
+        found = [
+            number
+            for number, line in enumerate(self._lines)
+            if line["frames"] >= frames and (line["height"], line["width"]) == (size, size)
+        ]
+        if not found:
+            raise Invalid(
+                field="data",
+                message=f"{self.path} holds no clip of {frames} frames of {size}x{size} pixels",
+                remedy="Write the set at this size and length, or take another config",
+            )
+        return found
+
     def __iter__(self) -> Iterator[Sample]:
         return (self.clip(index) for index in range(len(self)))
+
+
+class Drawn:
+    """Clips without end out of a folder, each by chance and from a frame by chance: the same for the same number."""
+
+    def __init__(self, folder: Folder, size: int, seed: int) -> None:
+        self._folder, self._size, self._seed = folder, size, seed
+
+    def __call__(self, number: int, frames: int) -> Sample:
+        """Raises Invalid where no clip of the folder is long enough."""
+        rng = np.random.default_rng([self._seed, number])
+        found = self._folder.fitting(frames, self._size)
+        sample = self._folder.clip(found[int(rng.integers(len(found)))])
+        start = int(rng.integers(len(sample.frames) - frames + 1))
+        return replace(sample, **{name: getattr(sample, name)[start : start + frames] for name in ARRAYS})
 
 
 def write(path: Path, clip: Callable[[int], Sample], count: int, made_by: dict[str, Any]) -> Folder:

@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 from overpaint.colour import to_depth
 from overpaint.errors import Invalid, Missing
 
+from overpaint_backend.guides.sketch import Lines, edges
 from overpaint_backend.media import PICTURES, Footage, probe, read_frames
 from overpaint_backend.train.instances import Sample
 
@@ -36,14 +37,6 @@ class Captioner(Protocol):
     def __call__(self, clip: Path) -> str: ...
 
 
-class Lines(Protocol):
-    """Draws the lines of a picture."""
-
-    def __call__(self, frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
-        """White lines on black."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
     """Frames of a clip, from `start` on, on which the instance is large enough; the square they are cropped to."""
@@ -61,17 +54,6 @@ def written_caption(clip: Path) -> str:
     if not path.is_file():
         raise Missing(field="caption", message=f"{path} is not there", remedy="Say in it what the instance is")
     return " ".join(path.read_text().split())
-
-
-def edges(frame: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
-    """Thin, smooth lines where the picture changes most: Canny's edges at twice the size, averaged down."""
-    h, w = frame.shape[:2]
-    twice = cv2.GaussianBlur(cv2.resize(frame, (2 * w, 2 * h), interpolation=cv2.INTER_CUBIC), (0, 0), 1.6)
-    gray = cv2.cvtColor(twice, cv2.COLOR_RGB2GRAY)
-    across, along = (cv2.Sobel(gray, cv2.CV_16S, *way) for way in ((1, 0), (0, 1)))
-    strong = float(np.quantile(np.abs(across.astype(np.int32)) + np.abs(along), 0.92))
-    thin = cv2.Canny(across, along, 0.4 * max(strong, 40), max(strong, 40))
-    return cv2.resize(cv2.dilate(thin, np.ones((2, 2), np.uint8)), (w, h), interpolation=cv2.INTER_AREA)
 
 
 def masks_beside(clip: Path) -> Iterator[UInt8[np.ndarray, "h w"]]:

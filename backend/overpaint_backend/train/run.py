@@ -18,16 +18,20 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from overpaint_backend.engines.vires import config
+from overpaint_backend.engines.vires.config import VAEConfig
 from overpaint_backend.engines.vires.pca import BlockVAE
+from overpaint_backend.engines.vires.vae import VideoVAE
 from overpaint_backend.engines.vires.weights import DIT, TEXT, VAE
 from overpaint_backend.media import write_picture
 from overpaint_backend.train.autoencoder import Mending, fit
 from overpaint_backend.train.batches import Batches, settings_clip
+from overpaint_backend.train.beginning import begin_vae
 from overpaint_backend.train.curves import draw_curve
+from overpaint_backend.train.devices import check_shares, own_device, shared_mean, team
+from overpaint_backend.train.folder import Drawn, Folder
 from overpaint_backend.train.instances import Sample
 from overpaint_backend.train.judge import judge
 from overpaint_backend.train.loop import Learner, ahead
-from overpaint_backend.train.settings import CONFIGS as CONFIGS
 from overpaint_backend.train.settings import Settings, Stage
 
 STATE, NOTES, SCORES = "state.pt", "training.json", "scores.jsonl"
@@ -35,6 +39,7 @@ FITTING = 16  # batches for the components; their numbers lie beyond those of al
 BEYOND = 1 << 24
 UNSEEN = 16  # clips to judge by, from a seed of their own
 GUIDANCE = 2.0  # when judging
+SAVE_EVERY, SAVE_LARGE_EVERY = 120.0, 1800.0  # seconds; a run of published widths writes more than 10 GB
 Clips = Callable[[int, int], Sample]
 """A number and a length in frames to a clip. It is sent to another process."""
 
@@ -53,8 +58,15 @@ class Run:
     losses: list[float] = field(default_factory=list)
     vae_losses: list[float] = field(default_factory=list)
 
+    @property
+    def first(self) -> bool:
+        """Whether this is the one of several processes that saves and speaks."""
+        return team().is_main_process
+
     def save(self) -> None:
-        """All of it, and weights in the published layout; whole or not at all."""
+        """All of it, and weights in the published layout; whole or not at all. Of several processes the first does it."""
+        if not self.first:
+            return
         state = {
             "settings": asdict(self.settings),
             "mending": self.mending.state_dict(),
@@ -69,7 +81,7 @@ class Run:
         export(self)
 
     def restore(self) -> None:
-        state = torch.load(self.out / STATE, weights_only=True)
+        state = torch.load(self.out / STATE, weights_only=True, map_location="cpu")
         if json.dumps(state["settings"]) != json.dumps(asdict(self.settings)):
             what = f"{self.out} was trained with other settings"
             raise Invalid(field="config", message=what, remedy="Take the same --config, or another --out")
@@ -86,15 +98,18 @@ def train(
     steps: int | None = None,
     minutes: float | None = None,
     resume: bool = False,
-    clips: Clips | None = None,
-    save_every: float = 120,
+    data: Path | None = None,
+    weights: Path = Path(),
+    save_every: float | None = None,
     judge_every: float | None = 900,
 ) -> Run:
     """Train to the settings' end, or until `steps` of the transformer are done or `minutes` have passed; then save.
 
-    `clips` in place of generated ones. Saves every `save_every` seconds, and judges every `judge_every` and at the end (None:
-    never). Raises Invalid
-    where `out` holds a run and `resume` is not said, or the other way round.
+    `data`: a data set (see `folder.py`) in place of generated clips. `weights`: the root of those that the run begins
+    with, if its settings say `given`; it then needs `data`, and is not judged. Saves every `save_every` seconds, and
+    judges every `judge_every` and at the end (None: never). Several processes share the clips of each step.
+    Raises Invalid where `out` holds a run and `resume` is not said, or the other way round, and where a step's clips
+    cannot be shared out, or the data set has none that fit; Missing without data set or weights.
     """
     there = (out / STATE).is_file()
     if there != resume:
@@ -104,24 +119,28 @@ def train(
             message=what,
             remedy="Say --resume, or name another folder" if there else "Say it without --resume",
         )
+    check_shares(settings)
+    if settings.given and data is None:
+        raise Invalid(field="data", message="this config learns from a data set", remedy="Say --data FOLDER")
+    clips, captions = settings_clip(settings), []
+    if data is not None:
+        folder = Folder(data)
+        folder.fitting(max(settings.vae_frames, *(stage.frames for stage in settings.stages)), settings.size)
+        clips, captions = Drawn(folder, settings.size, settings.seed), folder.captions
     out.mkdir(parents=True, exist_ok=True)
-    clips = clips or settings_clip(settings)
+    vae = first_vae(settings, clips, weights, resume)
+    run = Run(settings=settings, out=out, mending=Mending(settings, vae), learner=Learner(settings, weights))
     if resume:
-        run = Run(
-            settings=settings, out=out, mending=Mending(settings, BlockVAE(settings.vae)), learner=Learner(settings)
-        )
         run.restore()
-    else:
-        torch.manual_seed(settings.seed)
-        fitting = Batches(replace(settings, stages=(replace(settings.stages[0], crop=None),)), clips)
-        vae = fit(settings.vae, [fitting[BEYOND + i] for i in range(FITTING)])
-        run = Run(settings=settings, out=out, mending=Mending(settings, vae), learner=Learner(settings))
-    clock = Clock(run, minutes, save_every, judge_every)
+    run.learner.read(captions)
+    if save_every is None:
+        save_every = SAVE_LARGE_EVERY if settings.given else SAVE_EVERY
+    clock = Clock(run, minutes, save_every, None if settings.given else judge_every)
     mend(run, clips, clock)
     last = min(settings.steps if steps is None else steps, settings.steps)
     if not clock.over:
         for step, batch in zip(
-            range(run.step, last), ahead(Batches(settings, clips), range(run.step, last)), strict=False
+            range(run.step, last), ahead(Batches(settings, clips, share()), range(run.step, last)), strict=False
         ):
             run.losses.append(run.learner.learn(run.mending.vae, batch, step))
             run.step = step + 1
@@ -129,16 +148,36 @@ def train(
             if clock.over:
                 break
     run.save()
-    if judge_every is not None:
+    if clock.judge_every is not None:
         score(run)
+    team().wait_for_everyone()
     return run
+
+
+def first_vae(settings: Settings, clips: Clips, weights: Path, resume: bool) -> BlockVAE | VideoVAE:
+    """The autoencoder that a run begins with; without values where it resumes."""
+    kind = settings.vae
+    if isinstance(kind, VAEConfig):
+        return VideoVAE(kind) if resume else begin_vae(kind, weights)
+    if resume:
+        return BlockVAE(kind)
+    torch.manual_seed(settings.seed)
+    fitting = Batches(replace(settings, stages=(replace(settings.stages[0], crop=None),)), clips)
+    return fit(kind, [fitting[BEYOND + i] for i in range(FITTING)])
+
+
+def share() -> tuple[int, int]:
+    """Of each batch's clips, which are this process's: every n-th from one on."""
+    return team().process_index, team().num_processes
 
 
 def mend(run: Run, clips: Clips, clock: Clock) -> None:
     """The autoencoder's part."""
     settings = run.settings
-    stage = Stage(steps=settings.vae_steps, frames=4, batch=settings.vae_batch // 4)
-    batches = Batches(replace(settings, stages=(stage,), seed=settings.seed + 1), clips)
+    stage = Stage(
+        steps=settings.vae_steps, frames=settings.vae_frames, batch=settings.vae_clips, crop=settings.vae_crop
+    )
+    batches = Batches(replace(settings, stages=(stage,), seed=settings.seed + 1), clips, share())
     rest = range(run.mended, settings.vae_steps)
     for step, batch in zip(rest, ahead(batches, rest), strict=False):
         run.vae_losses.append(run.mending.learn(batch, step))
@@ -153,7 +192,7 @@ class Clock:
 
     def __init__(self, run: Run, minutes: float | None, save_every: float, judge_every: float | None) -> None:
         self.run, self.over = run, False
-        self._save_every, self._judge_every = save_every, judge_every
+        self._save_every, self.judge_every = save_every, judge_every
         self._begin = self._last = self._saved = self._said = self._judged = time.monotonic()
         self._end = None if minutes is None else self._begin + 60 * minutes
         self._pace = 0.0
@@ -164,8 +203,10 @@ class Clock:
         took, self._last = now - self._last, now
         self._pace = took if self._pace == 0 else 0.95 * self._pace + 0.05 * took
         self.run.seconds += took
-        self.over = self._end is not None and now >= self._end
-        if now - self._said > 10 or step == steps:
+        if self._end is not None:  # processes must end at the same step, and no clock is like another
+            late = float(now >= self._end)
+            self.over = float(shared_mean(torch.tensor(late, device=own_device()))) > 0
+        if self.run.first and (now - self._said > 10 or step == steps):
             self._said = now
             what = "transformer" if self.run.losses else "decoder"
             left = (steps - step) * self._pace / 60
@@ -174,31 +215,36 @@ class Clock:
         if now - self._saved > self._save_every:
             self.run.save()
             self._saved = time.monotonic()
-        if self._judge_every is not None and self.run.losses and now - self._judged > self._judge_every:
+        if self.judge_every is not None and self.run.losses and now - self._judged > self.judge_every:
             score(self.run)
             self._judged = time.monotonic()
         self._last = time.monotonic()
 
 
 def score(run: Run) -> None:
-    """Judge by clips that nobody trains on: a line in scores.jsonl, and a picture."""
+    """Judge by clips that nobody trains on: a line in scores.jsonl, and a picture. Of several processes the first does it."""
+    if not run.first:
+        return
+    vae = run.mending.vae
+    assert isinstance(vae, BlockVAE)
     settings, stage = run.settings, run.settings.stage(max(run.step - 1, 0))
     unseen = replace(
         settings, seed=settings.seed + 1_000_003, stages=(Stage(steps=1, frames=stage.frames, batch=UNSEEN, silent=0),)
     )
-    batch, clip = Batches(unseen)[0], settings_clip(unseen)
+    batch, clip = Batches(unseen)[0].to(own_device()), settings_clip(unseen)
     samples = [clip(i, stage.frames) for i in range(UNSEEN)]
     dit, words = run.learner.averaged()
+    assert words is not None
     with torch.inference_mode():
         texts = words(batch.captions)
-    scores, painted = judge(dit, run.mending.vae, samples, batch, texts, guidance=GUIDANCE)
+    scores, painted = judge(dit, vae, samples, batch, texts, guidance=GUIDANCE)
     line = {"step": run.step, "seconds": round(run.seconds), "frames": stage.frames} | {
         kind: {name: round(value, 4) for name, value in asdict(one).items()} for kind, one in scores.items()
     }
     with (run.out / SCORES).open("a") as file:
         file.write(json.dumps(line) + "\n")
     print(json.dumps(line), file=sys.stderr, flush=True)
-    at = stage.frames // 2
+    at, batch = stage.frames // 2, batch.to(torch.device("cpu"))
     lines = np.repeat(batch.sketch[:, at].numpy()[..., None], 3, -1)
     mask = np.repeat(batch.mask[:, at].numpy()[..., None] * np.uint8(255), 3, -1)
     columns = [batch.frames[:, at].numpy(), mask, lines, *(one[:, at] for one in painted.values())]
@@ -209,8 +255,10 @@ def score(run: Run) -> None:
 def export(run: Run) -> None:
     """The averaged weights as the engine loads them, in half precision, and beside them how they came about."""
     dit, words = run.learner.averaged()
-    text = {name: value for name, value in words.model.state_dict().items() if name != "encoder.embed_tokens.weight"}
-    parts: Mapping[str, Mapping[str, Tensor]] = {DIT: dit.state_dict(), VAE: run.mending.vae.state_dict(), TEXT: text}
+    parts: dict[str, Mapping[str, Tensor]] = {DIT: dit.state_dict(), VAE: run.mending.vae.state_dict()}
+    if words is not None:
+        held = words.model.state_dict()
+        parts[TEXT] = {name: value for name, value in held.items() if name != "encoder.embed_tokens.weight"}
     for name, tensors in parts.items():
         folder = run.out / name
         folder.mkdir(exist_ok=True)
@@ -220,14 +268,22 @@ def export(run: Run) -> None:
         part.replace(folder / "model.safetensors")
     config.write(run.settings.dit, run.out / DIT)
     config.write(run.settings.vae, run.out / VAE)
-    words.describe(run.out / TEXT)
+    if words is not None:
+        words.describe(run.out / TEXT)
     notes: dict[str, Any] = {
         "seed": run.settings.seed,
         "steps": run.step,
         "decoder_steps": run.mended,
         "seconds": round(run.seconds),
-        "device": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
+        "device": device_in_words(),
         "torch": torch.__version__,
         "settings": asdict(run.settings),
     }
     (run.out / NOTES).write_text(json.dumps(notes, indent=2) + "\n")
+
+
+def device_in_words() -> str:
+    device, many = own_device(), team().num_processes
+    if device.type == "cuda":
+        return f"{many} x {torch.cuda.get_device_name(device)}"
+    return f"{many} x {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"

@@ -40,8 +40,9 @@ class Words(nn.Module):
         """One for each caption: as many rows as it has words, and one for its end."""
         ids: list[list[int]] = self.tokenizer(list(captions))["input_ids"]  # pyright: ignore[reportAssignmentType]
         longest = max(map(len, ids))
-        padded = torch.tensor([one + [0] * (longest - len(one)) for one in ids])
-        there = torch.tensor([[1] * len(one) + [0] * (longest - len(one)) for one in ids])
+        device = self.model.device
+        padded = torch.tensor([one + [0] * (longest - len(one)) for one in ids], device=device)
+        there = torch.tensor([[1] * len(one) + [0] * (longest - len(one)) for one in ids], device=device)
         out = self.model(input_ids=padded, attention_mask=there).last_hidden_state
         return [values[: len(one)] for values, one in zip(out, ids, strict=True)]
 

@@ -65,10 +65,9 @@ def paint_claimed(
             engine = build(spec.engine)
         run_job(spec, engine, store, spool, worker)
     except Cancelled:
-        spool.drop_windows(spec.id)
         store.record(spec.id, EventKind.CANCELLED, worker=worker)
     except Conflict as error:
-        log.warning("job %s: %s", spec.id, error)  # the job went to another worker; it speaks for it now
+        log.warning("job %s: %s", spec.id, error)  # it was paused, or went to another worker that speaks for it now
     except OverpaintError as error:
         words = {"field": error.field, "message": error.message, "remedy": error.remedy}
         store.record(spec.id, EventKind.FAILED, worker=worker, **words)

@@ -10,9 +10,10 @@ from itertools import takewhile
 
 import numpy as np
 from overpaint.clip import FrameRange
+from overpaint.colour import lay_over
 from overpaint.edit import GUIDE_KINDS, Guide, Input, Task, Track, TrackPoint
-from overpaint.errors import Cancelled, Invalid
-from overpaint.job import EventKind, JobSpec, JobState
+from overpaint.errors import Cancelled, Conflict, Invalid
+from overpaint.job import EventKind, JobSpec, JobState, Picture
 
 from overpaint_backend.engine import Conditioning, Engine, WindowInput, WindowOutput
 from overpaint_backend.guides.mask import weight
@@ -21,6 +22,7 @@ from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.pipeline import region
 from overpaint_backend.pipeline.composite import composite
+from overpaint_backend.pipeline.picture import small_picture
 from overpaint_backend.pipeline.plan import Plan, plan_job
 from overpaint_backend.pipeline.stitch import stitch
 from overpaint_backend.pipeline.windows import Window
@@ -76,16 +78,33 @@ def _paint_windows(
         # What the next window sees must not depend on whether this run was interrupted: read it back.
         frames, carry = spool.window(spec.id, window.index)
         store.record(
-            spec.id, EventKind.WINDOW_DONE, worker=reporter.worker, window=window.index, windows=len(plan.windows)
+            spec.id,
+            EventKind.WINDOW_DONE,
+            worker=reporter.worker,
+            window=window.index,
+            windows=len(plan.windows),
+            picture=_picture(window, frames, plan, reader),
         )
+
+
+def _picture(window: Window, frames: np.ndarray, plan: Plan, reader: Reader) -> Picture:
+    """The middle frame of a painted window, over its source."""
+    middle = len(frames) // 2
+    frame = window.span.start + middle
+    return small_picture(lay_over(reader.source(frame), _patch(frames[middle], frame, plan, reader)))
 
 
 def _take(spec: JobSpec, plan: Plan, reader: Reader, spool: Spool) -> Iterator[np.ndarray]:
     """The take's frames as patches "h w 4" over the source."""
     painted = stitch(plan.windows, lambda window: spool.window(spec.id, window.index)[0])
     for frame, piece in enumerate(painted):
-        full, place = region.put_back(piece, plan.region, frame, spec.clip.size)
-        yield composite(reader.source(frame), full, place, reader.weight(frame))
+        yield _patch(piece, frame, plan, reader)
+
+
+def _patch(piece: np.ndarray, frame: int, plan: Plan, reader: Reader) -> np.ndarray:
+    """The painted region of one frame, as a patch "h w 4" over the whole frame."""
+    full, place = region.put_back(piece, plan.region, frame, reader.spec.clip.size)
+    return composite(reader.source(frame), full, place, reader.weight(frame))
 
 
 class Reader:
@@ -194,7 +213,10 @@ def window_seed(seed: int, start: int) -> int:
 
 
 class Reporter:
-    """The Progress of a job: records what happens a few times a second, and raises Cancelled at the next step."""
+    """The Progress of a job: records what happens a few times a second.
+
+    Raises at the next step: Cancelled when the job was cancelled, Conflict when it was paused or went to another.
+    """
 
     EVERY = 0.25  # seconds between progress events; more would only fill the store
 
@@ -211,8 +233,11 @@ class Reporter:
         self._windows = len(plan.windows)
 
     def __call__(self, stage: str, step: int, steps: int) -> None:
-        if self._store.state(self._job) is JobState.CANCELLING:
+        state = self._store.state(self._job)
+        if state is JobState.CANCELLING:
             raise Cancelled(field="job", message="the job was cancelled")
+        if state is not JobState.RUNNING:
+            raise Conflict(field="job", message=f"the job is {state}, and no longer this worker's")
         now = time.monotonic()
         if stage == self._last_stage and now - self._last < self.EVERY:
             return

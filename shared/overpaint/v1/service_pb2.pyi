@@ -1,5 +1,6 @@
 from overpaint.v1 import engines_pb2 as _engines_pb2
 from overpaint.v1 import frames_pb2 as _frames_pb2
+from overpaint.v1 import guides_pb2 as _guides_pb2
 from overpaint.v1 import jobs_pb2 as _jobs_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor

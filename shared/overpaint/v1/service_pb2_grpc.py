@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from overpaint.v1 import guides_pb2 as overpaint_dot_v1_dot_guides__pb2
 from overpaint.v1 import service_pb2 as overpaint_dot_v1_dot_service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -108,6 +109,11 @@ class OverpaintServiceStub:
                 '/overpaint.v1.OverpaintService/DeleteJob',
                 request_serializer=overpaint_dot_v1_dot_service__pb2.DeleteJobRequest.SerializeToString,
                 response_deserializer=overpaint_dot_v1_dot_service__pb2.DeleteJobResponse.FromString,
+                _registered_method=True)
+        self.MakeGuide = channel.stream_stream(
+                '/overpaint.v1.OverpaintService/MakeGuide',
+                request_serializer=overpaint_dot_v1_dot_guides__pb2.MakeGuideRequest.SerializeToString,
+                response_deserializer=overpaint_dot_v1_dot_guides__pb2.MakeGuideResponse.FromString,
                 _registered_method=True)
 
 
@@ -216,6 +222,13 @@ class OverpaintServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MakeGuide(self, request_iterator, context):
+        """Masks from clicks, or lines, out of pictures that may not be a job's. Whoever ends the call ends the work.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OverpaintServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -293,6 +306,11 @@ def add_OverpaintServiceServicer_to_server(servicer, server):
                     servicer.DeleteJob,
                     request_deserializer=overpaint_dot_v1_dot_service__pb2.DeleteJobRequest.FromString,
                     response_serializer=overpaint_dot_v1_dot_service__pb2.DeleteJobResponse.SerializeToString,
+            ),
+            'MakeGuide': grpc.stream_stream_rpc_method_handler(
+                    servicer.MakeGuide,
+                    request_deserializer=overpaint_dot_v1_dot_guides__pb2.MakeGuideRequest.FromString,
+                    response_serializer=overpaint_dot_v1_dot_guides__pb2.MakeGuideResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -700,6 +718,33 @@ class OverpaintService:
             '/overpaint.v1.OverpaintService/DeleteJob',
             overpaint_dot_v1_dot_service__pb2.DeleteJobRequest.SerializeToString,
             overpaint_dot_v1_dot_service__pb2.DeleteJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakeGuide(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/overpaint.v1.OverpaintService/MakeGuide',
+            overpaint_dot_v1_dot_guides__pb2.MakeGuideRequest.SerializeToString,
+            overpaint_dot_v1_dot_guides__pb2.MakeGuideResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,17 +16,34 @@ import numpy as np
 import png
 import pytest
 
-from .running import ROOT, VERSIONS, python_of, run
+from .running import ROOT, VERSIONS, Installed, python_of, run
 
 WIDTH, HEIGHT, LENGTH = 96, 64, 8
 
 
 @pytest.fixture(params=VERSIONS)
-def blender(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """run(), in one of the Blenders."""
+def version(request: pytest.FixtureRequest) -> str:
+    """One of the Blenders."""
     if not python_of(request.param).exists():
         pytest.skip(f"Blender {request.param} is not there: `make blender` installs it")
-    return partial(run, request.param)
+    return request.param
+
+
+@pytest.fixture
+def blender(version: str, installed: Installed) -> Callable[..., Any]:
+    """run(), in one of the Blenders, with the extension installed."""
+    return partial(installed.run, version)
+
+
+@pytest.fixture
+def bare(version: str, tmp_path: Path) -> Callable[..., Any]:
+    """run(), in one of the Blenders, with no extension and always the same user's files."""
+    return partial(run, version, user=tmp_path / "user")
+
+
+@pytest.fixture(scope="session")
+def installed(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return Installed(extension, tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture(scope="session")
@@ -52,12 +70,30 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The zip for this machine, built as `make addon` builds it (and validated by Blender's own tool)."""
-    spec = importlib.util.spec_from_file_location("overpaint_addon_build", ROOT / "addon" / "build.py")
+    return build(ROOT, tmp_path_factory.mktemp("zip") / "overpaint.zip")
+
+
+@pytest.fixture(scope="session")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip as version 9.0.0 of all this will be built, but with no other change."""
+    folder = tmp_path_factory.mktemp("newer")
+    for room in ("addon", "shared"):
+        shutil.copytree(ROOT / room, folder / room)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for kept in (".cache", ".blender"):
+        (folder / kept).symlink_to(ROOT / kept)
+    version = folder / "shared" / "overpaint" / "__init__.py"
+    version.write_text(re.sub(r'__version__ = ".+"', '__version__ = "9.0.0"', version.read_text()))
+    return build(folder, folder / "overpaint.zip")
+
+
+def build(root: Path, out: Path) -> Path:
+    """What addon/build.py of that repository builds."""
+    spec = importlib.util.spec_from_file_location("overpaint_addon_build", root / "addon" / "build.py")
     assert spec and spec.loader
-    build = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = build
-    spec.loader.exec_module(build)
-    return build.build(build.this_platform(), tmp_path_factory.mktemp("zip") / "overpaint.zip")
+    builder = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(builder)
+    return builder.build(builder.this_platform(), out)
 
 
 def encode(frames: np.ndarray, file: Path, *options: str) -> None:

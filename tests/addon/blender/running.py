@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -18,9 +19,12 @@ def python_of(version: str) -> Path:
     return ROOT / ".blender" / version / "bin" / "python"
 
 
-def run(version: str, function: str, *, timeout: float = 120, env: dict[str, str] | None = None, **given: Any) -> Any:
+def run(
+    version: str, function: str, *, user: Path, timeout: float = 120, env: dict[str, str] | None = None, **given: Any
+) -> Any:
     """What `function` ("module.name") returned for `given`; both travel as JSON.
 
+    `user` is where Blender has its user's files: a test must not depend on what this account has.
     A crash, a hang or an exception in there fails the test with everything that Blender said.
     """
     with tempfile.TemporaryDirectory(prefix="overpaint-test-") as folder:
@@ -30,14 +34,13 @@ def run(version: str, function: str, *, timeout: float = 120, env: dict[str, str
         said = Path(folder) / "said.txt"
         with said.open("wb") as out:
             try:
-                # Blender's user files go into the folder: a test must not depend on what this account has.
                 ended = subprocess.run(
                     command,
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=subprocess.STDOUT,
                     timeout=timeout,
-                    env=os.environ | {"BLENDER_USER_RESOURCES": folder} | (env or {}),
+                    env=os.environ | {"BLENDER_USER_RESOURCES": str(user)} | (env or {}),
                 ).returncode
             except subprocess.TimeoutExpired:
                 ended = f"nothing after {timeout:.0f} s"
@@ -45,3 +48,31 @@ def run(version: str, function: str, *, timeout: float = 120, env: dict[str, str
             words = said.read_text("utf-8", errors="replace")
             raise AssertionError(f"{function} in Blender {version} ended with {ended}:\n{words[-6000:]}")
         return json.loads(answered.read_text("utf-8"))
+
+
+class Installed:
+    """Blenders with the extension, installed from its zip once each."""
+
+    def __init__(self, extension: Path, folder: Path) -> None:
+        self.extension = extension
+        self.folder = folder
+
+    def run(self, version: str, function: str, *, user: Path | None = None, **given: Any) -> Any:
+        """run(), with the extension in `user`, or in a folder that is gone afterwards."""
+        if user is not None:
+            self._lend(version, user)
+            return run(version, function, user=user, **given)
+        with tempfile.TemporaryDirectory(prefix="user-", dir=self.folder) as folder:
+            return self.run(version, function, user=Path(folder), **given)
+
+    def _lend(self, version: str, user: Path) -> None:
+        """Put the installed files into `user`, unless they are there."""
+        ready = self.folder / version
+        if not ready.exists():
+            installing = self.folder / f"{version}.installing"
+            shutil.rmtree(installing, ignore_errors=True)
+            run(version, "installing.install", user=installing, extension=self.extension)
+            installing.rename(ready)
+        if not (user / "extensions").exists():
+            # Linked, since a copy takes seconds: to disable or to replace an extension unlinks its files.
+            shutil.copytree(ready / "extensions", user / "extensions", copy_function=os.link)

@@ -164,3 +164,10 @@ def test_a_child_does_not_outlive_its_parent(blender, media):
 
 def test_no_script_of_the_file_runs_in_the_child(blender, media, tmp_path):
     assert blender("capturing.scripts", media=media, folder=tmp_path) == {"in the child": False, "elsewhere": True}
+
+
+@pytest.mark.parametrize(("depth", "most"), [(8, 1), (16, 64)])
+def test_a_scene_strip_is_captured_as_it_is_rendered(blender, tmp_path, depth, most):
+    found = blender("capturing.scene_strip", folder=tmp_path, depth=str(depth))
+    assert found.pop("difference") <= most
+    assert found == {"frames": [5, 3, depth], "moves": True}

@@ -36,7 +36,7 @@ def test_law_1_2_10_a_strip_becomes_a_take_above_it(blender, extension, media, s
 def test_law_6_a_second_edit_sends_only_the_request(blender, extension, media, tmp_path):
     with serving(tmp_path / "jobs") as fresh:
         found = blender("painting.second_edit", extension=extension, media=media, server=fresh.address)
-    assert found["sent"][1] < found["sent"][0] / 20 and found["channels"] == [1, 2, 3]
+    assert found["sent"][1] < found["sent"][0] / 20 and found["channels"] == [1, 2]  # the newest take is shown
 
 
 def test_law_8_blender_stays_free_while_a_server_says_nothing(blender, extension, media):
@@ -71,7 +71,7 @@ REFUSED = (
     ({"server": "127.0.0.1:9"}, "server: no server answers at 127.0.0.1:9"),
     (
         {"server": "paint.example.org:443"},
-        "server: paint.example.org:443 is another machine, and Blender may not go online",
+        "online_access: paint.example.org:443 is another machine, and Blender may not go online",
     ),
     ({"server": "127.0.0.1"}, "server: '127.0.0.1' is not host:port"),
     ({"engine": "nobody"}, "engine: the server has no engine 'nobody'. Choose flow, toy"),
@@ -86,9 +86,5 @@ def test_what_is_wrong_is_said_in_words_and_nothing_is_left(blender, extension, 
     found = blender("painting.refused", extension=extension, media=media, server=server, cases=cases)
     for (_, words), said in zip(REFUSED, found["said"], strict=True):
         assert said.startswith(words) and ". " in said  # what is wrong, and then what to do
-    assert (found["strips"], found["tickets"]) == (1, False)
-
-
-def test_the_panel_shows_what_there_is(blender, extension, media):
-    shown = blender("painting.panel", extension=extension, media=media)
-    assert shown[0] == "source: 8 frames, 96x64, 8 bit" and "prompt" in shown and shown[-1] == "[Replace]"
+    # What the server refused at once has left nothing; what failed while it was painted stays in the list of jobs.
+    assert (found["strips"], found["tickets"]) == (1, True)

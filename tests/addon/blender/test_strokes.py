@@ -8,18 +8,18 @@ import cv2
 import numpy as np
 import pytest
 
-from .running import python_of, run
+from .running import Installed, python_of
 
 pytestmark = pytest.mark.blender
 
 
 @pytest.fixture(scope="module")
-def notes(media: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def notes(installed: Installed, media: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A .blend with annotations, drawn in 5.2: neither 4.5 nor 5.0 can draw without a window."""
     if not python_of("5.2").exists():
         pytest.skip("Blender 5.2 is not there, and no other can draw annotations headless: `make blender` installs it")
     blend = tmp_path_factory.mktemp("notes") / "notes.blend"
-    run("5.2", "drawing.save_notes", media=media, blend=blend)
+    installed.run("5.2", "drawing.save_notes", media=media, blend=blend)
     return blend
 
 
@@ -96,12 +96,13 @@ def _fill(knots: list[dict], shape: tuple[int, int]) -> np.ndarray:
     return large.reshape(shape[0], 8, shape[1], 8).mean(axis=(1, 3))
 
 
-def test_the_same_mask_from_every_blender(media, tmp_path):
+def test_the_same_mask_from_every_blender(installed, media, tmp_path):
     there = [version for version in ("4.5", "5.0", "5.2") if python_of(version).exists()]
     if len(there) < 2:
         pytest.skip("needs two Blenders to compare: `make blender` installs them")
     guides = [
-        run(version, "drawing.masks", media=media, folder=tmp_path, percentage=100)["guides"] for version in there
+        installed.run(version, "drawing.masks", media=media, folder=tmp_path, percentage=100)["guides"]
+        for version in there
     ]
     assert all(guide == guides[0] for guide in guides)
 

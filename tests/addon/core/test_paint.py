@@ -118,7 +118,7 @@ def test_progress_does_not_touch_the_file(desk: Desk) -> None:
 
 
 def test_progress_stands_while_there_is_no_news(desk: Desk) -> None:
-    steps = desk.paint(replace(DRAFT, options={"delay": 1.0}))
+    steps = desk.paint(replace(DRAFT, options={"toy": {"delay": 1.0}}))
     while (said := next(steps)).stage != "painting":
         pass
     assert (said.done, said.total) == (1000, 1000)
@@ -126,13 +126,14 @@ def test_progress_stands_while_there_is_no_news(desk: Desk) -> None:
 
 
 def test_a_cancelled_job_places_nothing(desk: Desk) -> None:
-    steps = desk.paint(replace(DRAFT, options={"delay": 1.0}))
+    steps = desk.paint(replace(DRAFT, options={"toy": {"delay": 1.0}}))
     while not desk.tickets.kept or next(steps).stage != "painting":
         next(steps)
     desk.backend.cancel(next(iter(desk.tickets.kept)))
     with pytest.raises(Cancelled):
         run(steps)
-    assert not desk.timeline.placed and not desk.tickets.kept
+    (kept,) = desk.tickets.all()  # it can be tried again
+    assert not desk.timeline.placed and kept.state is JobState.CANCELLED
 
 
 def test_closing_a_use_case_stops_its_capture(desk: Desk) -> None:

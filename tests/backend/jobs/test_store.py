@@ -6,7 +6,7 @@ import pytest
 from overpaint.clip import Clip, Rate, Size
 from overpaint.edit import Edit, Task
 from overpaint.errors import Conflict, Missing
-from overpaint.job import EventKind, JobSpec, JobState
+from overpaint.job import EventKind, JobSpec, JobState, Picture
 from overpaint_backend.jobs.store import MOST_LOSSES, Store
 
 
@@ -84,6 +84,78 @@ def test_a_restart_of_the_server_is_no_fault_of_the_job(store: Store) -> None:
         assert store.claim(f"w{turn}", 10) is not None
         store.release(everyone=True)
     assert store.state(job) is JobState.QUEUED
+
+
+def test_a_job_that_is_tried_again_has_all_its_lives(store: Store) -> None:
+    job = queued(store, 1)
+    for turn in range(MOST_LOSSES):
+        store.claim(f"w{turn}", 10)
+        store.release(f"w{turn}")
+    store.ask(job, EventKind.RETRIED)
+    store.claim("w", 10)
+    store.release("w")
+    assert store.state(job) is JobState.QUEUED
+
+
+def test_a_paused_job_is_not_claimed_and_keeps_its_place(store: Store) -> None:
+    first, second = queued(store, 1), queued(store, 2)
+    assert store.ask(first, EventKind.PAUSED) is JobState.PAUSED
+    assert store.ask(first, EventKind.PAUSED) is JobState.PAUSED  # once more changes nothing
+    assert (store.queue_place(first), store.queue_place(second)) == (0, 1)
+    assert store.ask(first, EventKind.RESUMED) is JobState.QUEUED
+    assert (store.queue_place(first), store.queue_place(second)) == (1, 2)
+    assert [event.kind for event in store.events(first)][2:] == [EventKind.PAUSED, EventKind.RESUMED]
+
+
+def test_the_worker_of_a_paused_job_is_not_heard(store: Store) -> None:
+    job = queued(store, 1)
+    store.claim("w", 10)
+    store.ask(job, EventKind.PAUSED)
+    assert store.claim("another", 10) is None and store.release(everyone=True) == ()
+    with pytest.raises(Conflict, match="no longer this worker's"):
+        store.keep_take(job, ["c" * 64], worker="w")
+    assert store.state(job) is JobState.PAUSED
+
+
+def test_the_last_one_moved_up_is_the_next(store: Store) -> None:
+    jobs = [queued(store, number) for number in range(4)]
+    for job in (jobs[2], jobs[3]):
+        store.ask(job, EventKind.MOVED_UP)
+    claimed = [store.claim(f"w{turn}", 10) for turn in range(4)]
+    assert [one and one.id for one in claimed] == [jobs[3], jobs[2], jobs[0], jobs[1]]
+    assert store.ask(jobs[3], EventKind.MOVED_UP) is JobState.RUNNING  # it was faster
+
+
+def test_what_is_tried_again_waits_behind_the_others(store: Store) -> None:
+    first, second = queued(store, 1), queued(store, 2)
+    store.cancel(first)
+    assert store.ask(first, EventKind.RETRIED) is JobState.QUEUED
+    assert (store.queue_place(first), store.queue_place(second)) == (2, 1)
+
+
+def test_a_finished_job_is_neither_paused_nor_tried_again(store: Store) -> None:
+    job = queued(store, 1)
+    store.claim("w", 10)
+    store.keep_take(job, ["c" * 64], worker="w")
+    for kind in (EventKind.PAUSED, EventKind.RESUMED, EventKind.MOVED_UP, EventKind.RETRIED):
+        with pytest.raises(Conflict, match="finished"):
+            store.ask(job, kind)
+
+
+def test_only_the_newest_picture_is_kept(store: Store, tmp_path: Path) -> None:
+    job = queued(store, 1)
+    store.claim("w", 10)
+    pictures = [Picture(width=1, height=1, rgb=bytes([shade] * 3)) for shade in range(2)]
+    for window, picture in enumerate(pictures):
+        store.record(job, EventKind.WINDOW_DONE, worker="w", window=window, windows=2, picture=picture)
+    store.record(job, EventKind.PROGRESS, worker="w", stage="compositing")
+    found = Store(tmp_path / "jobs.sqlite").events(job)[-3:]
+    assert [event.picture for event in found] == [None, pictures[1], None]
+    assert (found[1].kind, found[1].window, found[1].windows) == (EventKind.WINDOW_DONE, 1, 2)
+    store.cancel(job)
+    store.record(job, EventKind.CANCELLED, worker="w")
+    store.delete(job)
+    assert store.open(spec(1)) is JobState.OPEN and store.events(job)[-1].picture is None
 
 
 def test_a_take_is_whole_or_not_there(store: Store) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from overpaint.errors import Conflict, Corrupt, Missing
-from overpaint_backend.train.folder import Folder, write
+from overpaint.errors import Conflict, Corrupt, Invalid, Missing
+from overpaint_backend.train.folder import Drawn, Folder, write
 from overpaint_backend.train.instances import Instances, Sample
 
 SOURCE = Instances(size=32, frames=3, seed=4)
@@ -94,3 +94,16 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     (path / "set.json").write_text(json.dumps({"layout": 99, "made_by": MADE_BY}))
     with pytest.raises(Corrupt, match="layout 99"):
         Folder(path)
+
+
+def test_clips_are_drawn_without_end_and_the_same_for_the_same_number(tmp_path: Path) -> None:
+    found = write(tmp_path / "set", SOURCE.clip, 3, MADE_BY)
+    drawn = Drawn(found, 32, seed=0)
+    assert same(drawn(1_000_000, 2), drawn(1_000_000, 2))
+    clips = [drawn(number, 1) for number in range(40)]
+    firsts = {clip.frames.tobytes() for clip in clips}
+    assert len(firsts) == 9 and {clip.caption for clip in clips} == set(found.captions)  # 3 clips of 3 frames
+    assert all(clip.frames.shape == (1, 32, 32, 3) and len(clip.tracks) == 1 for clip in clips)
+    for frames, size in ((4, 32), (3, 64)):
+        with pytest.raises(Invalid, match=f"no clip of {frames} frames of {size}x{size} pixels"):
+            Drawn(found, size, seed=0)(0, frames)

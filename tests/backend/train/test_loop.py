@@ -24,13 +24,14 @@ from overpaint_backend.train.loop import Learner  # noqa: E402
 from overpaint_backend.train.run import train  # noqa: E402
 from overpaint_backend.train.settings import Settings, Stage  # noqa: E402
 
+VAE = PCAConfig(latent_channels=8, width=8)
 TINY = Settings(
     dit=DiTConfig(
         latent_channels=8, patch=(2, 2), hidden=32, depth=2, heads=2, caption_channels=16, caption_length=24,
         position_size=32, hint_widths=(8, 8, 8, 16, 16), hint_groups=(2, 2, 2), space_factor=4, direct_sketch=True,
         time_ratio=2.0,
     ),
-    vae=PCAConfig(latent_channels=8, width=8),
+    vae=VAE,
     stages=(Stage(steps=4, frames=4, batch=2, sketch_attention=False), Stage(steps=6, frames=4, batch=2, crop=16)),
     vae_steps=4,
     vae_batch=4,
@@ -51,7 +52,7 @@ def one_thread():
 def test_the_loss_falls_on_a_batch_that_stays_the_same() -> None:
     settings = replace(TINY, stages=(Stage(steps=1000, frames=4, batch=4, silent=0.0),), rate=3e-3)
     batch = Batches(settings)[0]
-    vae, learner = fit(settings.vae, [batch]), Learner(settings)
+    vae, learner = fit(VAE, [batch]), Learner(settings)
     before = float(learner.loss(vae, batch, torch.Generator().manual_seed(0)).detach())
     for step in range(50):
         learner.learn(vae, batch, step)
@@ -59,9 +60,27 @@ def test_the_loss_falls_on_a_batch_that_stays_the_same() -> None:
     assert after < 0.75 * before
 
 
+def test_pictures_are_learned_as_clips_of_one_frame() -> None:
+    """A known first frame would leave nothing to paint: it counts in clips that have others."""
+    settings = replace(TINY, stages=(Stage(steps=1000, frames=1, batch=4, silent=0.0, known=1.0),), rate=3e-3)
+    batch = Batches(settings)[0]
+    assert batch.frames.shape == (4, 1, 32, 32, 3) and batch.known.all()
+    vae, learner = fit(VAE, [batch]), Learner(settings)
+    before = float(learner.loss(vae, batch, torch.Generator().manual_seed(0)).detach())
+    for step in range(50):
+        learner.learn(vae, batch, step)
+    after = float(learner.loss(vae, batch, torch.Generator().manual_seed(0)).detach())
+    assert 0 < after < 0.75 * before
+
+
+def test_a_run_of_pictures_is_trained_judged_and_saved(tmp_path: Path) -> None:
+    run = train(replace(TINY, stages=(replace(TINY.stages[0], frames=1, steps=2),)), tmp_path)
+    assert len(run.losses) == 2 and json.loads((tmp_path / "scores.jsonl").read_text())["frames"] == 1
+
+
 def test_latents_in_the_mask_are_around_zero_and_as_large_as_noise() -> None:
     batches = [Batches(TINY)[i] for i in range(8)]
-    vae = fit(TINY.vae, batches)
+    vae = fit(VAE, batches)
     inside = torch.cat(
         [
             vae.encode(batch.video()).movedim(1, -1)[down_sample_mask(batch.painted(), 4, blocks=True)[:, 0] > 0]
@@ -120,6 +139,7 @@ def test_what_was_trained_is_loaded_like_the_published_weights(tmp_path: Path) -
     dit, vae = load_dit(tmp_path, "cpu", torch.float32), load_vae(tmp_path, "cpu", torch.float32)
     assert dit.config == TINY.dit and isinstance(vae, BlockVAE)
     _, words = run.learner.averaged()
+    assert words is not None
     prompt = "a small red star with blue dots"
     found = load_text(tmp_path, "cpu").encode(prompt).values
     with torch.inference_mode():

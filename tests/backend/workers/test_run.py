@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from overpaint.clip import Clip, Rate, Size
+from overpaint.colour import lay_over
 from overpaint.edit import Edit, Guide, GuideKey, Input, Keyframe, Knot, Stroke, Task, Track, TrackPoint
-from overpaint.errors import Invalid
+from overpaint.errors import Conflict, Invalid
 from overpaint.job import EventKind, JobSpec
 from overpaint_backend.engine import Carry, Conditioning, Progress, WindowInput, WindowOutput
 from overpaint_backend.engines.toy.card import card
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
+from overpaint_backend.pipeline.picture import small_picture
 from overpaint_backend.workers.run import run_job
 
 from tests.fakes import clip_frames
@@ -39,6 +41,20 @@ class Noting:
         self.carries.append(carry)
         progress("painting", 1, 1)
         return WindowOutput(frames=np.ones_like(cut.frames), carry={"number": np.array([len(self.cuts)])})
+
+
+class Pausing(Noting):
+    """Has its job paused in the second window."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+
+    def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
+        if len(self.cuts) == 1:
+            (job,) = self._store.summaries()
+            self._store.ask(job.id, EventKind.PAUSED)
+        return super().paint(cut, cond, carry, progress)
 
 
 def square(left: float, top: float, side: float) -> Stroke:
@@ -99,6 +115,44 @@ def test_guides_tracks_and_keyframes_arrive_in_the_pixels_of_the_region(tmp_path
     assert second.tracks[0].points[0].frame == 20 - 12
     assert first.mask[0, int(y), int(x)] == 1 and set(np.unique(first.mask)) == {0, 1}
     assert np.allclose(first.keyframes[13], 9 / 255) and np.allclose(second.keyframes[1], 9 / 255)
+
+
+def test_law_4_a_paused_job_stops_at_the_next_step_and_goes_on_to_the_same_take(tmp_path: Path) -> None:
+    mask = Guide(kind=Input.MASK, keys=(GuideKey(frame=0, strokes=(square(40, 40, 20),)),), hold=True)
+    _, whole, spec = walk(tmp_path, guides=(mask,))
+    store, spool = Store(tmp_path / "jobs.sqlite"), Spool(tmp_path / "spool")
+    store.delete(spec.id)
+    store.open(spec)
+    store.record(spec.id, EventKind.SEALED)
+    store.claim("w", 60)
+    engine = Pausing(store)
+    with pytest.raises(Conflict, match="is paused"):
+        run_job(spec, engine, store, spool, "w")
+    assert len(engine.cuts) == 2 and spool.has_window(spec.id, 0) and not spool.has_window(spec.id, 1)
+    assert store.claim("w", 60) is None
+    store.ask(spec.id, EventKind.RESUMED)
+    store.claim("w", 60)
+    again = Noting()
+    run_job(spec, again, store, spool, "w")
+    assert [str(cut.span) for cut in again.cuts] == ["12-27", "24-29"]  # what was painted is not painted again
+    assert all(np.array_equal(spool.get(one), patch) for one, patch in zip(store.take(spec.id), whole, strict=True))
+
+
+def test_a_finished_window_shows_its_middle_frame(tmp_path: Path) -> None:
+    mask = Guide(kind=Input.MASK, keys=(GuideKey(frame=0, strokes=(square(40, 40, 20),)),), hold=True)
+    _, patches, spec = walk(tmp_path, guides=(mask,))
+    done = [event for event in Store(tmp_path / "jobs.sqlite").events(spec.id) if event.kind is EventKind.WINDOW_DONE]
+    picture = done[-1].picture
+    assert picture is not None and (picture.width, picture.height) == (160, 120)
+    frame = 24 + 3  # of the last window, 24-29
+    shown = np.frombuffer(picture.rgb, np.uint8).reshape(120, 160, 3)
+    assert np.array_equal(shown, lay_over(FRAMES[frame], patches[frame]))
+
+
+@pytest.mark.parametrize(("shape", "size"), [((720, 1280), (256, 144)), ((4000, 10), (1, 256)), ((9, 7), (7, 9))])
+def test_a_small_picture_is_at_most_256_pixels_long(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    picture = small_picture(np.full((*shape, 3), 65535, np.uint16))
+    assert (picture.width, picture.height) == size and set(picture.rgb) == {255}
 
 
 def test_an_empty_mask_is_refused_before_anything_is_painted(tmp_path: Path) -> None:

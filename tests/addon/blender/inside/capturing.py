@@ -190,6 +190,35 @@ def placed(media: str, u: int, v: int) -> list[float]:
     return [float((weight * xs).sum() / weight.sum()), float((weight * ys).sum() / weight.sum())]
 
 
+def scene_strip(folder: str, depth: str) -> dict[str, Any]:
+    """A strip of a scene with a lit ball that moves: how much the captured frames differ from what Blender renders."""
+    scene, editor = stage.sequencer(48, 32)
+    inner = bpy.data.scenes.new("set")
+    inner.render.engine, inner.cycles.samples, inner.frame_end = "CYCLES", 4, 3
+    inner.render.resolution_x, inner.render.resolution_y = 48, 32
+    inner.render.image_settings.file_format, inner.render.image_settings.color_depth = "PNG", depth
+    inner.camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+    inner.camera.location.z = 8
+    ball = bpy.data.objects.new("ball", bpy.data.meshes.new("ball"))
+    ball.data.from_pydata([(-1, -1, 0), (1, -1, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    lamp = bpy.data.objects.new("lamp", bpy.data.lights.new("lamp", "SUN"))
+    for thing in (inner.camera, ball, lamp):
+        inner.collection.objects.link(thing)
+    for frame in (1, 3):
+        ball.location.x = frame - 2
+        ball.keyframe_insert("location", frame=frame)
+    strip = editor.strips.new_scene("set", inner, 1, 5)
+    editor.active_strip = strip
+    selection, frames = stage.captured()
+    stage.plain(scene)
+    shown = stage.rendered(folder, range(5, 8), selection.depth)
+    return {
+        "frames": [selection.start, selection.length, selection.depth],
+        "difference": stage.difference(frames, shown),
+        "moves": bool((frames[0] != frames[2]).any()),
+    }
+
+
 def in_metas(media: str) -> dict[str, Any]:
     """A strip in a meta in a meta; the outer one is trimmed, turned, dimmed and animated, and has a speed effect."""
     _, editor = stage.sequencer()

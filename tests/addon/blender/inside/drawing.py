@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +27,20 @@ def save_notes(media: str, blend: str) -> None:
     note = bpy.data.annotations.new("note")
     lines = note.layers.new("lines", set_active=True)
     lines.thickness = 4
-    _draw(lines, 1, [(-48, 32), (-48, -32)])
-    _draw(lines, 3, [(-10, 0), (10, 0), (10.5, -20.25)])
-    _draw(lines, 7, [(0, 5), (0, -5)], [(1, 1)])
+    draw(lines, 1, [(-48, 32), (-48, -32)])
+    draw(lines, 3, [(-10, 0), (10, 0), (10.5, -20.25)])
+    draw(lines, 7, [(0, 5), (0, -5)], [(1, 1)])
     lines.frames.new(9)
-    _draw(lines, 12, [(48, -32), (0, 0)])
-    _draw(lines, 13, [(1, 2), (3, 4)])
+    draw(lines, 12, [(48, -32), (0, 0)])
+    draw(lines, 13, [(1, 2), (3, 4)])
     dots = note.layers.new("dots", set_active=False)
     dots.thickness = 2
-    _draw(dots, 7, [(20, 20), (24, 20)])
+    draw(dots, 7, [(20, 20), (24, 20)])
     dots.frames.new(10)
     hidden = note.layers.new("hidden", set_active=False)
-    _draw(hidden, 6, [(0, 0), (9, 9)])
+    draw(hidden, 6, [(0, 0), (9, 9)])
     hidden.annotation_hide = True
-    _draw(bpy.data.annotations.new("on the scene").layers.new("L", set_active=True), 6, [(0, 0), (9, 9)])
+    draw(bpy.data.annotations.new("on the scene").layers.new("L", set_active=True), 6, [(0, 0), (9, 9)])
     area = bpy.context.screen.areas[0]
     area.type = "SEQUENCE_EDITOR"
     area.spaces.active.annotation = note
@@ -47,7 +48,8 @@ def save_notes(media: str, blend: str) -> None:
     bpy.ops.wm.save_as_mainfile(filepath=blend)
 
 
-def _draw(layer: Any, frame: int, *lines: list[tuple[float, float]]) -> None:
+def draw(layer: Any, frame: int, *lines: Sequence[tuple[float, float]]) -> None:
+    """A drawing of these strokes, keyed on the frame; points from the middle of the picture, y up."""
     drawing = layer.frames.new(frame)
     for line in lines:
         stroke = drawing.strokes.new()

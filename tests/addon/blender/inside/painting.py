@@ -18,9 +18,9 @@ SQUARE = ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6))
 
 def install(extension: str, server: str, token: str = "") -> Any:
     """The installed add-on's session, pointed at `server` by the preferences."""
-    bpy.ops.extensions.package_install_files(filepath=extension, repo="user_default", enable_on_install=True)
-    preferences = bpy.context.preferences.addons[NAME].preferences
-    preferences.server, preferences.token = server, token
+    bpy.ops.preferences.addon_enable(module=NAME)
+    profile = bpy.context.preferences.addons[NAME].preferences.profiles[0]
+    profile.address, profile.token = server, token
     return importlib.import_module(f"{NAME}.ui.session").current()
 
 
@@ -95,11 +95,11 @@ def second_edit(extension: str, media: str, server: str) -> dict[str, Any]:
 def refused(extension: str, media: str, server: str, cases: list[dict[str, Any]]) -> dict[str, Any]:
     """What the operator refuses each case with, and what is left of all of them."""
     install(extension, server)
-    preferences = bpy.context.preferences.addons[NAME].preferences
+    profile = bpy.context.preferences.addons[NAME].preferences.profiles[0]
     scene, _ = edit(media)
     said = []
     for case in cases:
-        preferences.server, preferences.token = case.pop("server", server), case.pop("token", "")
+        profile.address, profile.token = case.pop("server", server), case.pop("token", "")
         fields = {"engine": "toy", "task": "replace", "mask": bpy.data.masks["square"]} | case
         square = fields.pop("square", SQUARE)
         for point, at in zip(bpy.data.masks["square"].layers[0].splines[0].points, square, strict=True):
@@ -162,32 +162,3 @@ def secrets(extension: str, media: str, server: str, folder: str) -> dict[str, b
     bpy.ops.wm.save_mainfile()
     files = [path for path in Path(folder).rglob("*") if path.is_file()]
     return {path.suffix: b"open sesame" in path.read_bytes() for path in files}
-
-
-def panel(extension: str, media: str) -> list[str]:
-    """Everything the panel shows, by a layout that only takes what exists."""
-    install(extension, "127.0.0.1:9")
-    edit(media)
-    shown: list[str] = []
-
-    class Layout:
-        enabled = use_property_split = use_property_decorate = True
-
-        def label(self, text: str = "", icon: str = "") -> None:
-            shown.append(text)
-
-        def prop(self, owner: Any, name: str) -> None:
-            assert name in owner.bl_rna.properties, name
-            shown.append(name)
-
-        def operator(self, name: str, text: str = "", icon: str = "") -> None:
-            getattr(bpy.ops.overpaint, name.removeprefix("overpaint.")).get_rna_type()
-            shown.append(f"[{text}]")
-
-        def row(self) -> Layout:
-            return self
-
-    panels = importlib.import_module(f"{NAME}.ui.panels")
-    shell = type("Shell", (), {"layout": Layout()})()
-    panels.OVERPAINT_PT_edit.draw(shell, bpy.context)
-    return shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,17 @@ import numpy as np
 import stage
 from overpaint.errors import OverpaintError
 from overpaint_addon.core.ports import Selection
+from overpaint_addon.core.variants import Take
 from overpaint_addon.host import versions
 from overpaint_addon.host.timeline import BlenderTimeline
 
-REQUEST = json.dumps({"prompt": 'a "red" coat', "seed": 7, "words": "ä" * 40_000})
+REQUEST = '{"prompt": "a \\"red\\" coat", "words": "' + "ä" * 40_000 + '"}'
+TAKE = Take(job_id="a" * 32, name="take", request=REQUEST, edit="e", seed=2**32 - 1, prompt="a coat")
 
 
 def _insert(selection: Selection, take: str) -> Any:
     frames = sorted(Path(take).iterdir())[: selection.length]
-    return BlenderTimeline().insert_take(selection, frames, REQUEST, "take")
+    return BlenderTimeline().insert_take(selection, frames, TAKE)
 
 
 def composited(media: str, source: str, take: str, folder: str, size: list[int]) -> dict[str, Any]:

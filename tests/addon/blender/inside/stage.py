@@ -48,6 +48,14 @@ def set_handles(strip: Any, start: int, stop: int) -> None:
         strip.frame_final_end, strip.frame_final_start = stop, start
 
 
+def move(strip: Any, frames: int) -> None:
+    """Move the strip and its content later by so many frames."""
+    if hasattr(strip, "content_start"):
+        strip.content_start += frames
+    else:
+        strip.frame_start += frames
+
+
 def add_meta(strips: Any, start: int, stop: int, channel: int = 1, name: str = "meta") -> Any:
     meta = strips.new_meta(name, channel, start)
     set_handles(meta, start, stop)
