@@ -148,23 +148,21 @@ def check_spec(spec: JobSpec, card: EngineCard) -> tuple[Problem, ...]:
 
 def usual(cards: Iterable[EngineCard], task: Task, given: frozenset[Input]) -> EngineCard:
     """The engine for a task with these inputs where nobody chooses one. Raises Invalid where none can."""
-    ranked = sorted((card for card in cards if card.rank >= 0), key=lambda card: -card.rank)
-    fit = [card for card in ranked if not any(check_task(task, given, card))]
-    for card in fit:
-        if not card.obstacle:
-            return card
-    if fit:
+    ranked = sorted((card for card in cards if card.rank >= 0), key=lambda card: (bool(card.obstacle), -card.rank))
+    problems = [tuple(check_task(task, given, card)) for card in ranked]
+    nearest = min(zip(problems, ranked, strict=True), key=lambda pair: len(pair[0]), default=None)
+    if nearest is None:
+        raise Invalid(field="engine", message="there is no engine", remedy="Install one")
+    wrong, card = nearest
+    if wrong:  # what the engine that is nearest to it would say
+        raise Invalid(field=wrong[0].field, message=wrong[0].message, remedy=wrong[0].remedy)
+    if card.obstacle:
         raise Invalid(
             field="engine",
-            message=f"the engine {fit[0].name} could do this, but {fit[0].obstacle}",
+            message=f"the engine {card.name} could do this, but {card.obstacle}",
             remedy="Make it usable, or give something else",
         )
-    what = ", ".join(_words(one) for one in sorted(given)) or "nothing"
-    raise Invalid(
-        field="engine",
-        message=f"no engine here can {task} with {what} given",
-        remedy="Leave something out, or see what each engine takes",
-    )
+    return card
 
 
 def check_task(task: Task, given: frozenset[Input], card: EngineCard) -> Iterator[Problem]:

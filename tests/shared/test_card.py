@@ -231,10 +231,16 @@ def test_an_engine_that_cannot_be_used_here_is_passed_over() -> None:
 
 
 def test_an_engine_below_zero_paints_only_where_it_is_named() -> None:
-    with pytest.raises(Invalid, match="no engine here can repaint with mask, sketch given"):
+    with pytest.raises(Invalid, match="there is no engine"):
         usual([ANY], Task.REPAINT, DRAWN)
 
 
 def test_nothing_that_is_given_is_left_aside_to_find_an_engine() -> None:
-    with pytest.raises(Invalid, match="no engine here can repaint with depth, mask, sketch given"):
+    with pytest.raises(Invalid, match="does not honour a depth for repaint"):
         usual([CARD], Task.REPAINT, DRAWN | {Input.DEPTH})
+
+
+def test_where_none_can_the_nearest_engine_says_what_it_lacks() -> None:
+    keen = replace(CARD, tasks=(TaskRule(task=Task.REPAINT, honours=DRAWN, needs=(frozenset({Input.MASK}),)),))
+    with pytest.raises(Invalid, match="to repaint, the engine toy needs a mask, and none is given"):
+        usual([GOOD, keen], Task.REPAINT, frozenset())

@@ -22,7 +22,7 @@ def main() -> int:
     reason = obstacle()
     if reason:
         print(f"no window can be opened: {reason}")
-        return 1
+        return 3  # nothing is broken, it is only not possible here
     # Nothing is mounted for good: whoever removes the folder must not reach this system through it.
     if not (ROOT / "ready").exists():
         ROOT.parent.mkdir(exist_ok=True)

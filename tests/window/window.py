@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import time
@@ -15,7 +16,8 @@ from tests.window.place import inside
 WIDTH, HEIGHT = 1920, 1200
 DISPLAY = ":97"
 PATIENCE = 60.0  # seconds
-READING = 20.0
+READING = 40.0
+STILL = 2.0  # pixels
 LARGER = 3  # times, for the reader
 Box = tuple[int, int, int, int]  # left, top, width, height
 EAR = Path(__file__).with_name("ear.py")  # listens inside Blender
@@ -26,7 +28,7 @@ class Window:
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         """`folder` lies below /tmp, which both systems see; words and answers are files in it."""
-        self._folder, self._asked = folder, 0
+        self.folder, self._asked = folder, 0
         own = {"DISPLAY": DISPLAY, "HOME": str(folder), "BLENDER_USER_RESOURCES": str(folder / "user")}
         self._environment = os.environ | own | {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"} | environment
         (folder / "ear.py").write_text(EAR.read_text())
@@ -60,10 +62,10 @@ class Window:
 
     def _say(self, way: str, words: str, given: dict[str, Any]) -> Any:
         self._asked += 1
-        part = self._folder / "question.part"
+        part = self.folder / "question.part"
         part.write_text(json.dumps({"number": self._asked, "way": way, "words": words, "given": given}))
-        part.replace(self._folder / f"question{self._asked}.json")
-        answer, end = self._folder / f"answer{self._asked}.json", time.monotonic() + PATIENCE
+        part.replace(self.folder / f"question{self._asked}.json")
+        answer, end = self.folder / f"answer{self._asked}.json", time.monotonic() + PATIENCE
         while not answer.exists():
             assert time.monotonic() < end, f"Blender says nothing to: {words}\n{self.log()}"
             assert self._blender.poll() is None, f"Blender has ended\n{self.log()}"
@@ -81,7 +83,7 @@ class Window:
         return value
 
     def log(self) -> str:
-        return "\n".join((self._folder / "blender.log").read_text(errors="replace").splitlines()[-25:])
+        return "\n".join((self.folder / "blender.log").read_text(errors="replace").splitlines()[-25:])
 
     def _xdo(self, *words: object) -> None:
         subprocess.run([*inside(), "xdotool", *map(str, words)], env=self._environment, check=True)
@@ -113,6 +115,10 @@ class Window:
             self._xdo("keyup", held)
         time.sleep(0.3)
 
+    def turn_wheel(self, *, down: bool) -> None:
+        self._xdo("click", 5 if down else 4)
+        time.sleep(0.05)
+
     def press(self, *keys: str) -> None:
         for key in keys:
             self._xdo("key", key)
@@ -123,21 +129,24 @@ class Window:
         time.sleep(0.2)
 
     def find(self, words: str, within: Box) -> tuple[float, float]:
-        """Where words stand on the screen, read there as a person reads them. Raises AssertionError where they do not."""
-        end, wanted = time.monotonic() + READING, words.lower().split()
+        """Where words stand on the screen, and stay, read there as a person reads them. Raises AssertionError."""
+        end, wanted, last = time.monotonic() + READING, words.lower().split(), None
         while True:
             found = self._read(within)
             texts = [text for text, _, _ in found]
-            for first in range(len(texts) - len(wanted) + 1):
-                if texts[first : first + len(wanted)] == wanted:
-                    places = found[first : first + len(wanted)]
-                    return sum(x for _, x, _ in places) / len(places), sum(y for _, _, y in places) / len(places)
+            starts = (i for i in range(len(texts)) if texts[i : i + len(wanted)] == wanted)
+            places = next((found[i : i + len(wanted)] for i in starts), None)
+            if places:
+                here = sum(x for _, x, _ in places) / len(places), sum(y for _, _, y in places) / len(places)
+                if last and math.dist(here, last) < STILL:  # a panel may still be growing above
+                    return here
+                last = here
             assert time.monotonic() < end, f"{words!r} is not among: {' '.join(texts)}"
 
     def _read(self, within: Box) -> list[tuple[str, float, float]]:
         """The words in a part of the screen, in reading order, with their centres."""
         x, y, width, height = within
-        shot, large = self._folder / "part.png", self._folder / "large.png"
+        shot, large = self.folder / "part.png", self.folder / "large.png"
         cut = ["-window", "root", "-crop", f"{width}x{height}+{x}+{y}", str(shot)]
         subprocess.run([*inside(), "import", *cut], env=self._environment, check=True)
         # Light words on dark buttons are read better as dark ones on light, and larger.
@@ -159,7 +168,7 @@ class Window:
     def shot(self, path: Path) -> None:
         """A picture of the whole screen, as PNG."""
         time.sleep(0.6)
-        shot = self._folder / "shot.png"
+        shot = self.folder / "shot.png"
         subprocess.run([*inside(), "import", "-window", "root", str(shot)], env=self._environment, check=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(shot.read_bytes())

@@ -57,7 +57,7 @@ def check_shape(made: Size, size: Size) -> None:
         raise Invalid(
             field="mask",
             message=f"the stored mask was made for a picture of {made}, and the picture is {size}",
-            remedy="Make the mask again, or choose another source for it",
+            remedy="Forget the stored mask and make it again, or choose another source for it",
         )
 
 

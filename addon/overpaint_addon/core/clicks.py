@@ -97,20 +97,20 @@ def _extent(strokes: Sequence[Stroke]) -> float:
 
 
 def signs(
-    points: Iterable[Point], frame: int, place: Callable[[Point], Place], radius: float
+    points: Iterable[Point], frame: int, place: Callable[[Point], Place], radius: float, margin: float = 0.0
 ) -> dict[tuple[bool, bool], list[Place]]:
     """The corners of the triangles of a plus or a minus at each point, by (positive, on this frame).
 
-    `place` says where a point is shown; it and `radius` are in pixels of the screen.
+    `place` says where a point is shown; it, `radius` and the `margin` around a sign are in pixels of the screen.
     """
     found: dict[tuple[bool, bool], list[Place]] = {}
-    thick = radius / 4
+    long, thick = radius + margin, radius / 4 + margin
     for point in points:
         x, y = place(point)
         corners = found.setdefault((point.positive, point.frame == frame), [])
-        corners += _bar(x, y, radius, thick)
+        corners += _bar(x, y, long, thick)
         if point.positive:
-            corners += _bar(x, y, thick, radius)
+            corners += _bar(x, y, thick, long)
     return found
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Callable
 
+CONTEXT = "Overpaint"  # in which Blender has no words of its own
+WIDE = re.compile("[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]")
 _look_up: Callable[[str], str] = str
 
 
@@ -17,3 +21,14 @@ def speak(look_up: Callable[[str], str]) -> None:
     """Translate with `look_up` from now on; `str` leaves everything English."""
     global _look_up
     _look_up = look_up
+
+
+def columns(text: str) -> int:
+    """How many Latin letters are as wide as the text: a Chinese or Japanese character is as wide as two."""
+    return len(text) + len(WIDE.findall(text))
+
+
+def lines(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` columns, broken at spaces, and within what has none: as Japanese."""
+    counted = WIDE.sub("\\g<0>\0", text)  # textwrap counts characters, so each wide one is made two
+    return [line.replace("\0", "") for line in textwrap.wrap(counted, width)]

@@ -17,7 +17,7 @@ from ..core.span import Span
 from . import strokes, versions
 
 PROPERTY = "overpaint_mask"  # of a strip: a mask that was made elsewhere, as JSON
-METHOD = "overpaint_mask_method"  # beside it: in words, how it was made
+METHOD = "overpaint_mask_method"  # beside it: the name of how it was made
 PLACE = "overpaint_mask_place"  # beside it: its first frame after the content's, and the width and height it is for
 
 
@@ -89,11 +89,22 @@ def annotation(scene: Any) -> Any:
 
 
 def new_annotation(scene: Any) -> Any:
-    """A new annotation, shown in the sequencer's preview; without a window it is the scene's. Since 5.2, as drawing is."""
+    """A new annotation, shown in the sequencer's preview; without a window it is the scene's."""
     note = versions.annotation_blocks().new("Overpaint")
     spaces = sorted(_sequencer_spaces(), key=lambda space: space.view_type == "SEQUENCER")
-    (spaces[0] if spaces else scene).annotation = note
+    versions.annotate(spaces[0] if spaces else scene, note)
     return note
+
+
+def layer_for(scene: Any, role: Role, colour: tuple[float, float, float]) -> Any:
+    """The active layer of the annotation from now on: its first one for this role, or a new one of this colour."""
+    note = annotation(scene) or new_annotation(scene)
+    layer = next((one for one, its in layers(scene) if its is role), None)
+    if layer is None:
+        layer = note.layers.new(role.value.title(), set_active=True)
+        layer.color = colour
+    note.layers.active_index = list(note.layers).index(layer)
+    return layer
 
 
 def keyed(scene: Any, frames: Iterable[int]) -> dict[Role, list[int]]:
@@ -117,7 +128,7 @@ def keep_mask(strip: Any, guide: Guide, start: int, size: Size, method: str = ""
 
     Its frames are those of a clip that began on frame `start` of the timeline, its strokes are in pixels of a picture
     of `size`. It moves with the strip's content, and goes where its copies go. It has strokes only, and is held.
-    `method` says how it was made.
+    `method` is the name of how it was made.
     """
     assert guide.hold and not any(key.pixels for key in guide.keys), "a mask is kept as strokes that are held"
     strip[PROPERTY], strip[METHOD] = strokes.to_json([guide]), method
@@ -136,7 +147,7 @@ def drop_mask(strip: Any) -> None:
 
 
 def mask_method(strip: Any) -> str:
-    """How the mask that is kept with the strip was made, or "" where there is none."""
+    """The name of how the mask that is kept with the strip was made, or "" where there is none."""
     return strip.get(METHOD, "")
 
 

@@ -59,6 +59,11 @@ def annotation_of(owner: Any) -> Any:
     return owner.annotation if FIVE else owner.grease_pencil
 
 
+def annotate(owner: Any, note: Any) -> None:
+    """Show an annotation datablock in a scene or in a sequencer's space."""
+    setattr(owner, "annotation" if FIVE else "grease_pencil", note)
+
+
 def curves(action: Any) -> Iterator[Any]:
     """The animation curves of an action; `action.fcurves` is gone since 5.0, the layers are there since 4.4."""
     for layer in action.layers:

@@ -26,12 +26,10 @@ from ..core.words import say
 from ..host import drawings, guides, points, stack, strokes, takes, timeline, versions
 from . import session
 
-TRACK, LINES = "track", "lines"  # what the session knows the use-cases by: there is one of each at most
 LAYER = "Sketch"  # the annotation's layer that lines are drawn on
 COLOURS = {True: (0.2, 1.0, 0.3), False: (1.0, 0.25, 0.2)}
-FAINT = 0.3  # how much is seen of the points of other frames
-RADIUS = 8.0  # pixels, at Blender's usual resolution scale
-KEYS = "Click: part of it · Ctrl Click: not part of it · Ctrl Z: take back · Esc: done"
+FAINT = 0.4  # how much is seen of the points of other frames
+RADIUS, OUTLINE = 8.0, 1.5  # pixels, at Blender's usual resolution scale
 
 
 class OverpaintClicks(bpy.types.PropertyGroup):
@@ -97,7 +95,9 @@ class OVERPAINT_OT_click(bpy.types.Operator):
             return _refuse(self, error)
         self._added = 0
         context.window.cursor_modal_set("CROSSHAIR")
-        context.workspace.status_text_set(KEYS)
+        context.workspace.status_text_set(
+            say("Click: part of it · Ctrl Click: not part of it · Ctrl Z: take back · Esc: done")
+        )
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
@@ -188,9 +188,10 @@ class _OnServer(bpy.types.Operator):
         return self._begin(context, wait=True)
 
     def _begin(self, context: bpy.types.Context, *, wait: bool) -> set[str]:
-        now = session.current()
+        now, scene = session.current(), versions.sequencer_scene(context)
         try:
-            run = now.start(self.steps(versions.sequencer_scene(context), now), self.job, name=self.bl_label)
+            strip, steps = timeline.active_strip(scene).name, self.steps(scene, now)
+            run = now.start(steps, f"{self.bl_idname} {strip}", name=f"{say(self.bl_label)} · {strip}")
             if wait:
                 now.pump.wait(run)
                 self.report({"INFO"}, now.words)
@@ -202,8 +203,6 @@ class _OnServer(bpy.types.Operator):
             return {"CANCELLED"}
         return {"FINISHED"}
 
-    job = ""
-
     def steps(self, scene: Any, now: session.Session) -> Steps[str]:
         """The use-case, which returns what is said of it. Raises OverpaintError where it cannot begin."""
         raise NotImplementedError
@@ -214,7 +213,6 @@ class OVERPAINT_OT_track(_OnServer):
 
     bl_idname = "overpaint.track"
     bl_label = "Track Mask"
-    job = TRACK
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -231,11 +229,10 @@ class OVERPAINT_OT_track(_OnServer):
 def _track(now: session.Session, selection: Selection, first: int, clicks: tuple[Click, ...]) -> Steps[str]:
     made = yield from make_guide(now.timeline, now.backend(), selection, TrackOrder(clicks=clicks))
     scene, start = _again(selection, first)
-    words = METHODS.get(made.method, f"Tracked by {made.method}")
-    guides.keep_mask(stack.find(scene, selection.strip), united(made), start, selection.size, words)
+    guides.keep_mask(stack.find(scene, selection.strip), united(made), start, selection.size, made.method)
     scene.overpaint_guides.mask_source = "stored"
     takes.push_undo("Track Mask")
-    return words
+    return say(METHODS.get(made.method, made.method))
 
 
 class OVERPAINT_OT_lines(_OnServer):
@@ -243,7 +240,6 @@ class OVERPAINT_OT_lines(_OnServer):
 
     bl_idname = "overpaint.lines"
     bl_label = "Lines from Footage"
-    job = LINES
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
@@ -281,7 +277,7 @@ def _lines(now: session.Session, selection: Selection, first: int, frames: Seque
             strokes.draw(layer, number, key.strokes, selection.size, scene.render)
             drawn += 1
     takes.push_undo("Lines from Footage")
-    return f"Lines on {drawn} frames" if drawn != 1 else "Lines on 1 frame"
+    return say("Lines on {count} frames", count=drawn) if drawn != 1 else say("Lines on 1 frame")
 
 
 def _again(selection: Selection, first: int) -> tuple[Any, int]:
@@ -313,6 +309,8 @@ class OVERPAINT_PT_clicks(bpy.types.Panel):
     bl_category = "Overpaint"
     bl_label = "Points and Lines"
     bl_parent_id = "OVERPAINT_PT_edit"
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 2
 
     def draw(self, context: bpy.types.Context) -> None:
         scene, layout = versions.sequencer_scene(context), self.layout
@@ -326,12 +324,12 @@ class OVERPAINT_PT_clicks(bpy.types.Panel):
             frames = len({point.frame for point in found})
             layout.label(
                 text=say("Points: {points}, frames: {frames}", points=len(found), frames=frames),
-                icon="LIGHTPROBE_VOLUME",
+                icon="DOT",
             )
         layout.operator("overpaint.track", icon="TRACKING")
         strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
         if strip is not None and (method := guides.mask_method(strip)):
-            layout.label(text=method, icon="CHECKMARK")
+            layout.label(text=say(METHODS.get(method, method)), icon="CHECKMARK")
         layout.separator()
         layout.prop(fields, "lines_on")
         if fields.lines_on == "range":
@@ -414,18 +412,20 @@ def draw() -> None:
     context = bpy.context
     if not context.space_data.show_overlays:
         return
-    found = shown(context, context.region.view2d, RADIUS * context.preferences.system.ui_scale)
-    if not found:
-        return
+    view, scale = context.region.view2d, context.preferences.system.ui_scale
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
     gpu.state.blend_set("ALPHA")
-    for (positive, here), corners in found.items():
-        shader.uniform_float("color", (*COLOURS[positive], 1.0 if here else FAINT))
-        batch_for_shader(shader, "TRIS", {"pos": corners}).draw(shader)
+    for margin in (OUTLINE, 0.0):  # black below, to be seen on bright pictures
+        for (positive, here), corners in shown(context, view, RADIUS * scale, margin * scale).items():
+            colour = (0.0, 0.0, 0.0) if margin else COLOURS[positive]
+            shader.uniform_float("color", (*colour, 1.0 if here else FAINT))
+            batch_for_shader(shader, "TRIS", {"pos": corners}).draw(shader)
     gpu.state.blend_set("NONE")
 
 
-def shown(context: bpy.types.Context, view: Any, radius: float) -> dict[tuple[bool, bool], list[tuple[float, float]]]:
+def shown(
+    context: bpy.types.Context, view: Any, radius: float, margin: float = 0.0
+) -> dict[tuple[bool, bool], list[tuple[float, float]]]:
     """The corners of the points' signs in pixels of the region, by (positive, on this frame)."""
     kept, scene = _points(context), versions.sequencer_scene(context)
     if not kept:
@@ -435,7 +435,7 @@ def shown(context: bpy.types.Context, view: Any, radius: float) -> dict[tuple[bo
     def place(point: Point) -> tuple[float, float]:
         return view.view_to_region(*to_view(point, full, stretch), clip=False)
 
-    return signs(kept, scene.frame_current - versions.content_start_of(strip), place, radius)
+    return signs(kept, scene.frame_current - versions.content_start_of(strip), place, radius, margin)
 
 
 CLASSES = (

@@ -320,12 +320,13 @@ class OVERPAINT_PT_backend(bpy.types.Panel):
     bl_category = "Overpaint"
     bl_parent_id = "OVERPAINT_PT_edit"
     bl_label = "Backend"
+    bl_order = 5
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw_header_preset(self, _context: bpy.types.Context) -> None:
         _awake()
         state = current().link.state
-        self.layout.label(text=state.value, icon=ICONS[state])
+        self.layout.label(text=say(state.value), icon=ICONS[state])
 
     def draw(self, _context: bpy.types.Context) -> None:
         layout, watch = self.layout, current()
@@ -362,9 +363,9 @@ def draw_local(layout: Any) -> None:
     state = say("Running, not Started Here") if adopted else say(status.stage.value)
     row.label(text=say("Local backend: {state}", state=state))
     if status.stage in (Stage.STARTING, Stage.RUNNING):
-        row.operator("overpaint.stop_backend", text="Let Go" if adopted else "Stop", icon="SNAP_FACE")
+        row.operator("overpaint.stop_backend", text=say("Let Go") if adopted else say("Stop"), icon="SNAP_FACE")
     else:
-        row.operator("overpaint.start_backend", text="Start", icon="PLAY")
+        row.operator("overpaint.start_backend", text=say("Start"), icon="PLAY")
     if status.stage is Stage.STOPPED or adopted:
         return
     if status.error is not None:

@@ -21,7 +21,7 @@ from overpaint.errors import Invalid
 from ..core import areas, span
 from ..core.marks import neighbour
 from ..core.roles import MaskSource, Role
-from ..core.words import say
+from ..core.words import CONTEXT, say
 from ..host import drawings, guides, stack, strokes, timeline, versions
 from . import diamonds
 
@@ -31,6 +31,7 @@ ROLES = [
     ("track", "Motion Track", "Paths that points take, from the frame they are drawn on", "TRACKING", 2),
     ("unused", "Unused", "Notes, and nothing to the painter", "HIDE_ON", 3),
 ]
+PENS = {"sketch": (0.9, 0.2, 0.15), "mask": (0.25, 0.55, 1.0), "track": (0.3, 0.85, 0.35)}
 SOURCES = [
     ("automatic", "Automatic", "The chosen mask; without one strokes of mask layers; without those the stored mask"),
     ("datablock", "Mask", "The mask that is chosen here, drawn in the mask editor"),
@@ -77,9 +78,15 @@ class OverpaintGuides(bpy.types.PropertyGroup):
         size=4,
         description="Left, top, width and height in pixels of the picture at 100 %, from its top left corner",
     )
-    span: EnumProperty(name="Frames", items=SPANS, description="The frames to paint")  # pyright: ignore
-    first: IntProperty(name="From", default=1, description="The first frame to paint")  # pyright: ignore
-    last: IntProperty(name="To", default=250, description="The last frame to paint")  # pyright: ignore
+    span: EnumProperty(  # pyright: ignore
+        name="Frames", translation_context=CONTEXT, items=SPANS, description="The frames to paint"
+    )
+    first: IntProperty(  # pyright: ignore
+        name="From", translation_context=CONTEXT, default=1, description="The first frame to paint"
+    )
+    last: IntProperty(  # pyright: ignore
+        name="To", translation_context=CONTEXT, default=250, description="The last frame to paint"
+    )
 
 
 class OVERPAINT_OT_guide_rule_add(bpy.types.Operator):
@@ -108,6 +115,25 @@ class OVERPAINT_OT_guide_rule_remove(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         versions.sequencer_scene(context).overpaint_guides.rules.remove(self.index)
+        return {"FINISHED"}
+
+
+class OVERPAINT_OT_guide_draw(bpy.types.Operator):
+    """Draw with the pen in the preview from now on; the layer is made if there is none"""
+
+    bl_idname = "overpaint.guide_draw"
+    bl_label = "Draw"
+    bl_options = {"REGISTER", "UNDO"}
+
+    role: EnumProperty(name="For", items=ROLES[:3])  # pyright: ignore
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        guides.layer_for(versions.sequencer_scene(context), Role(self.role), PENS[self.role])
+        for area in context.screen.areas if context.screen and not bpy.app.background else ():
+            if area.type == "SEQUENCE_EDITOR" and area.spaces.active.view_type != "SEQUENCER":
+                with context.temp_override(area=area):
+                    bpy.ops.wm.tool_set_by_id(name="builtin.annotate")
+                area.tag_redraw()
         return {"FINISHED"}
 
 
@@ -261,6 +287,7 @@ class OVERPAINT_PT_guides(bpy.types.Panel):
     bl_category = "Overpaint"
     bl_label = "Guides"
     bl_parent_id = "OVERPAINT_PT_edit"
+    bl_order = 1
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, view, scene = self.layout, guides_view(context), versions.sequencer_scene(context)
@@ -300,6 +327,9 @@ def _draw_mask(layout: Any, fields: Any, view: GuidesView) -> None:
 
 def _draw_layers(layout: Any, fields: Any, view: GuidesView) -> None:
     icons = {role: (name, icon) for role, name, _, icon, _ in ROLES}
+    row = layout.row(align=True)
+    for role, name, _, icon, _ in ROLES[:3]:
+        row.operator("overpaint.guide_draw", text=name, icon=icon).role = role
     column = layout.column(align=True)
     for layer, role in view.layers:
         row = column.row()
@@ -323,15 +353,15 @@ def _draw_keys(layout: Any, view: GuidesView, layer: Any) -> None:
     row.label(text=view.keyed, icon="KEYFRAME")
     row = layout.row(align=True)
     row.operator("overpaint.guide_copy", icon="DUPLICATE")
-    row.operator("overpaint.guide_clear", text="Clear").leave_empty = False
-    row.operator("overpaint.guide_clear", text="End Here").leave_empty = True
+    row.operator("overpaint.guide_clear", text=say("Clear")).leave_empty = False
+    row.operator("overpaint.guide_clear", text=say("End Here")).leave_empty = True
     if layer is not None:
         row = layout.row(align=True)
         row.use_property_split = False
         row.prop(layer, "use_annotation_onion_skinning", text="Onion Skin")
         if layer.use_annotation_onion_skinning:
-            row.prop(layer, "annotation_onion_before_range", text="Before")
-            row.prop(layer, "annotation_onion_after_range", text="After")
+            row.prop(layer, "annotation_onion_before_range", text=say("Before"))
+            row.prop(layer, "annotation_onion_after_range", text=say("After"))
 
 
 def _active_layer(scene: Any) -> Any:
@@ -367,6 +397,7 @@ CLASSES = (
     OverpaintGuides,
     OVERPAINT_OT_guide_rule_add,
     OVERPAINT_OT_guide_rule_remove,
+    OVERPAINT_OT_guide_draw,
     OVERPAINT_OT_guide_box,
     OVERPAINT_OT_guide_forget,
     OVERPAINT_OT_guide_jump,

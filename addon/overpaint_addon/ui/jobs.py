@@ -8,6 +8,7 @@ import numpy as np
 from overpaint.job import Picture
 
 from ..core.jobs import Act, JobRow
+from ..core.words import lines, say
 from . import session
 
 ICONS = {
@@ -30,11 +31,14 @@ class OVERPAINT_PT_jobs(bpy.types.Panel):
     bl_category = "Overpaint"
     bl_label = "Jobs"
     bl_parent_id = "OVERPAINT_PT_edit"
+    bl_order = 0
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return bool(session.current().rows())
 
     def draw(self, _context: bpy.types.Context) -> None:
         rows = session.current().rows()
-        if not rows:
-            self.layout.label(text="Nothing is being painted")
         for row in rows:
             _draw_job(self.layout.box(), row)
         _pictures.keep_only({row.job_id for row in rows})
@@ -43,27 +47,17 @@ class OVERPAINT_PT_jobs(bpy.types.Panel):
 def _draw_job(box: bpy.types.UILayout, row: JobRow) -> None:
     head = box.row(align=True)
     head.label(text=row.name)
-    head.label(text=row.state, icon=STATES.get(row.state, "NONE"))
+    head.label(text=say(row.state), icon=STATES.get(row.state, "NONE"))
     for act in row.acts:
         button = head.operator("overpaint.job", text="", icon=ICONS[act])
         button.act, button.job_id = act.value, row.job_id
     if row.share is not None:
         box.progress(text=row.words, factor=row.share)
     elif row.words and row.words != row.state:
-        for line in _lines(row.words):
+        for line in lines(row.words, LINE):
             box.label(text=line)
     if row.picture is not None:
         box.template_icon(icon_value=_pictures.icon(row.job_id, row.picture), scale=6)
-
-
-def _lines(words: str) -> list[str]:
-    """The words in lines that the sidebar shows whole: what is wrong must not end in dots."""
-    lines = [""]
-    for word in words.split():
-        if lines[-1] and len(lines[-1]) + len(word) >= LINE:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".lstrip()
-    return lines
 
 
 class Pictures:

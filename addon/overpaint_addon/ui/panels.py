@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import bpy  # pyright: ignore[reportMissingImports]
 
-from ..core.words import say
+from ..core.words import columns, lines, say
 from ..host import versions
 from . import options
 from .remedies import draw_buttons
@@ -59,7 +57,7 @@ class OVERPAINT_PT_edit(_Overpaint, bpy.types.Panel):
             draw_words(layout, context, f"{view.trouble.message}. {view.trouble.remedy}", icon="ERROR")
             draw_buttons(layout.column(align=True), view.trouble)
         text = say("{verb} with {engine}", verb=view.verb, engine=view.engine) if view.engine else view.verb
-        fits = len(text) <= characters(context)
+        fits = columns(text) <= characters(context)
         row = layout.row()
         row.scale_y = 1.4
         row.enabled = view.trouble is None
@@ -79,7 +77,7 @@ class OVERPAINT_PT_engine(_Overpaint, bpy.types.Panel):
     bl_label = "Engine"
     bl_parent_id = "OVERPAINT_PT_edit"
     bl_options = {"DEFAULT_CLOSED"}
-    bl_order = 2
+    bl_order = 3
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, view, scene = self.layout, engine_view(context), versions.sequencer_scene(context)
@@ -110,7 +108,7 @@ class OVERPAINT_PT_advanced(_Overpaint, bpy.types.Panel):
     bl_label = "Advanced"
     bl_parent_id = "OVERPAINT_PT_edit"
     bl_options = {"DEFAULT_CLOSED"}
-    bl_order = 3
+    bl_order = 4
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, fields = self.layout, versions.sequencer_scene(context).overpaint
@@ -132,7 +130,7 @@ def draw_words(layout: bpy.types.UILayout, context: bpy.types.Context, text: str
     """The text in as many labels as the region's width asks for; the icon is before the first."""
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for line in textwrap.wrap(text, characters(context)):
+    for line in lines(text, characters(context)):
         column.label(text=line, icon=icon)
         icon = icon if icon == "NONE" else "BLANK1"
 

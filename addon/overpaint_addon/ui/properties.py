@@ -19,7 +19,7 @@ from overpaint.edit import Task
 
 from ..core.choose import Quality
 from ..core.draft import Draft
-from ..core.words import say
+from ..core.words import CONTEXT, say
 from . import asking, options
 
 AUTOMATIC = "automatic"  # of a task and of an engine
@@ -68,7 +68,11 @@ class OverpaintFields(bpy.types.PropertyGroup):
     """What the artist has filled in."""
 
     task: EnumProperty(  # pyright: ignore
-        name="Task", items=TASKS, default=AUTOMATIC, description="What happens where the mask is"
+        name="Task",
+        translation_context=CONTEXT,
+        items=TASKS,
+        default=AUTOMATIC,
+        description="What happens where the mask is",
     )
     # A name, so that it can be set before any server was asked, and is kept where a server lacks it.
     engine: StringProperty(name="Engine", default=AUTOMATIC, description="The model that paints")  # pyright: ignore
@@ -80,7 +84,9 @@ class OverpaintFields(bpy.types.PropertyGroup):
         options={"SKIP_SAVE"},
         description="The model that paints",
     )
-    prompt: StringProperty(name="Prompt", description="What should be there")  # pyright: ignore
+    prompt: StringProperty(  # pyright: ignore
+        name="Prompt", translation_context=CONTEXT, description="What should be there"
+    )
     negative_prompt: StringProperty(name="Negative Prompt", description="What should not be there")  # pyright: ignore
     seed: IntProperty(name="Seed", min=0, description="The same seed gives the same take")  # pyright: ignore
     lock_seed: BoolProperty(  # pyright: ignore

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from overpaint.errors import OverpaintError
+
+from ..core.words import lines
 
 WIDTH = 44  # characters of a line; a sidebar of Blender's own width shows about so many
 
@@ -32,7 +33,7 @@ SYSTEM = Remedy(
     icon="INTERNET_OFFLINE",
     given={"section": "SYSTEM"},
 )
-BOX = Remedy(operator="overpaint.guide_box", text="Box Around the Last Stroke", icon="MESH_PLANE")
+MASK = Remedy(operator="overpaint.guide_draw", text="Draw a Mask", icon="MOD_MASK", given={"role": "mask"})
 
 REMEDIES: Mapping[str, tuple[Remedy, ...]] = {
     "server": (TEST, START),
@@ -41,7 +42,7 @@ REMEDIES: Mapping[str, tuple[Remedy, ...]] = {
     "certificate": (PREFERENCES, TEST),
     "backend": (LOG, PREFERENCES),
     "engine": (TEST,),
-    "mask": (BOX,),
+    "mask": (MASK,),
 }
 """By the field that an error names."""
 
@@ -55,7 +56,7 @@ def draw_remedy(layout: Any, error: OverpaintError) -> None:
     """What is wrong, what to do, and the buttons that do it."""
     column = layout.column(align=True)
     words = f"{error.message}. {error.remedy}" if error.remedy else error.message
-    for number, line in enumerate(textwrap.wrap(words, WIDTH)):
+    for number, line in enumerate(lines(words, WIDTH)):
         column.label(text=line, icon="BLANK1" if number else "ERROR")
     draw_buttons(column, error)
 

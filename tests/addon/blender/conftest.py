@@ -6,7 +6,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,27 @@ import pytest
 from .running import ROOT, VERSIONS, Installed, python_of, run
 
 WIDTH, HEIGHT, LENGTH = 96, 64, 8
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    report = yield
+    chosen = getattr(item, "callspec", None)  # not every test runs in a Blender
+    report.blender = chosen.params.get("version") if chosen else None
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each Blender."""
+    for version in VERSIONS:
+        passed, failed, broken, skipped = (
+            sum(getattr(report, "blender", None) == version for report in terminalreporter.stats.get(word, ()))
+            for word in ("passed", "failed", "error", "skipped")
+        )
+        if passed + failed + broken + skipped:
+            terminalreporter.write_line(
+                f"Blender {version}: {passed} passed, {failed + broken} failed, {skipped} skipped"
+            )
 
 
 @pytest.fixture(params=VERSIONS)

@@ -152,8 +152,8 @@ def test_closing_ends_the_child_and_removes_its_files(blender, media):
     assert blender("capturing.closed", media=media) == {"was running": True, "runs": False, "left": False}
 
 
-def test_a_child_does_not_outlive_its_parent(blender, media):
-    left = blender("capturing.abandoned", media=media)
+def test_a_child_does_not_outlive_its_parent(blender, media, tmp_path):
+    left = blender("capturing.abandoned", media=media, user=tmp_path)  # the child's code must outlive the parent
     assert Path(left["folder"]).exists()
     os.kill(left["child"], signal.SIGCONT)
     until = time.monotonic() + 30

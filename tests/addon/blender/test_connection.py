@@ -90,4 +90,5 @@ def test_every_remedy_is_a_button_that_exists(blender, extension):
     assert "[Start]" in found["panel"] and "Name: 127.0.0.1" in found["panel"] and "Port" in found["panel"]
     assert {"address", "token", "certificate", "backend_command", "[Test Connection]"} <= set(found["preferences"])
     assert found["timer rests"]
+    assert found["menu"] == ["[This Machine]", "[Edit Servers...]"]
     assert found["section"] == "SYSTEM"

@@ -148,3 +148,12 @@ def test_layers_are_found_by_a_part_of_their_name(blender, extension, notes):
 
 def test_the_fields_come_and_go_with_the_add_on(blender, extension):
     assert blender("guiding.enabled_again", extension=extension) == [True, False, True]
+
+
+def test_a_layer_is_made_for_what_one_wants_to_draw(blender, extension):
+    assert blender("guiding.pens", extension=extension) == [
+        ["Mask", "Mask"],
+        ["Mask", "Sketch", "Sketch"],
+        ["Mask", "Sketch", "Mask"],
+        ["Mask", "Track", "Sketch", "Track"],
+    ]

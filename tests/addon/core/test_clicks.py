@@ -31,7 +31,7 @@ def test_a_place_in_the_preview_is_a_share_of_the_picture(x, y, stretch, place):
     assert from_view(x, y, HD, stretch) == place
 
 
-@given(st.floats(0, 0.999), st.floats(0, 0.999), st.sampled_from([0.5, 1.0, 1.4]))
+@given(st.floats(0.001, 0.999), st.floats(0.001, 0.999), st.sampled_from([0.5, 1.0, 1.4]))
 def test_a_point_is_shown_where_it_was_clicked(x, y, stretch):
     point = Point(object=1, frame=0, x=x, y=y)
     assert from_view(*to_view(point, HD, stretch), HD, stretch) == pytest.approx((x, y), abs=1e-9)
@@ -73,7 +73,7 @@ def test_an_object_in_the_hole_of_another_is_not_cut_by_it():
     ring = (square(9), square(7, 1, Blend.SUBTRACT))
     for objects in ([ring, (square(3),)], [(square(3),), ring]):
         mask = united(made(*objects))
-        assert mask.hold and mask.kind is Input.MASK and [key.strokes for key in mask.keys][0] == ()
+        assert mask.hold and mask.kind is Input.MASK and mask.keys[0].strokes == ()
         assert mask.keys[1].frame == 1 and mask.keys[1].strokes == (*ring, square(3, 2))
 
 
@@ -99,3 +99,5 @@ def test_a_plus_has_two_bars_and_a_minus_one_and_only_this_frames_points_are_her
     plus, minus = found[True, True], found[False, True]
     assert (min(plus)[0], max(plus)[0], min(y for _, y in plus), max(y for _, y in plus)) == (42, 58, 42, 58)
     assert (min(minus)[0], max(minus)[0], min(y for _, y in minus), max(y for _, y in minus)) == (2, 18, 8, 12)
+    (wide,) = signs(points[1:2], 4, place, 8, margin=1).values()
+    assert (min(wide), max(wide)) == ((1, 7), (19, 13))

@@ -10,6 +10,7 @@ from typing import Any
 
 import bpy  # pyright: ignore[reportMissingImports]
 import painting
+import recording
 
 NAME = painting.NAME
 SECRET, PROMPT = "open sesame 4711", "a red coat of a most secret kind"
@@ -147,75 +148,32 @@ def remedied(extension: str) -> dict[str, Any]:
     """That every button there may be exists and takes what it is given; and what is drawn in each state."""
     painting.install(extension, "127.0.0.1:9")
     remedies, connection, preferences = room("ui.remedies"), room("ui.connection"), room("ui.preferences")
-    shown: list[str] = []
 
-    class Layout:
-        use_property_split = enabled = True
-
-        def label(self, text: str = "", icon: str = "NONE") -> None:
-            self._icon(icon)
-            shown.append(text)
-
-        def prop(self, owner: Any, name: str, **_: Any) -> None:
-            assert name in owner.bl_rna.properties, name
-            shown.append(name)
-
-        def operator(self, name: str, text: str = "", icon: str = "NONE") -> Any:
-            kind = getattr(bpy.ops.overpaint, name.removeprefix("overpaint.")).get_rna_type()
-            self._icon(icon)
-            shown.append(f"[{text or kind.name}]")
-
-            class Button:
-                def __setattr__(self, key: str, value: Any) -> None:
-                    assert key in kind.properties, key
-
-            return Button()
-
-        def menu(self, name: str, text: str = "", icon: str = "NONE") -> None:
-            assert hasattr(bpy.types, name)
-            self._icon(icon)
-            shown.append(text)
-
-        def template_list(self, kind: str, _: str, owner: Any, listed: str, at: Any, index: str, rows: int) -> None:
-            assert hasattr(bpy.types, kind) and hasattr(owner, listed) and hasattr(at, index)
-
-        def separator(self) -> None: ...
-
-        def row(self, align: bool = False) -> Layout:
-            return self
-
-        column = row
-
-        def _icon(self, icon: str) -> None:
-            assert icon in bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items, icon
-
-    def drawn(draw: Any, *given: Any) -> list[str]:
-        shown.clear()
-        draw(*given)
-        return list(shown)
+    def remedy(field: str) -> list[str]:
+        layout = recording.Layout()
+        remedies.draw_remedy(layout, Invalid(field=field, message="This is wrong", remedy="Do that"))
+        return layout.shown
 
     Invalid = importlib.import_module("overpaint.errors").Invalid
-    found: dict[str, Any] = {
-        field: drawn(remedies.draw_remedy, Layout(), Invalid(field=field, message="This is wrong", remedy="Do that"))
-        for field in (*remedies.REMEDIES, "prompt")
-    }
-    shell: Any = type("Shell", (), {"layout": Layout()})()
+    found: dict[str, Any] = {field: remedy(field) for field in (*remedies.REMEDIES, "prompt")}
     panel = connection.OVERPAINT_PT_backend
     watch = connection.current()
-    found["header"] = drawn(panel.draw_header_preset, shell, bpy.context)
+    found["header"] = recording.drawn(panel, draw="draw_header_preset").shown
     refused(bpy.ops.overpaint.test_connection)
     watch.look()
     until = time.monotonic() + 30
     while watch.answer is not None and time.monotonic() < until:
         time.sleep(0.02)
         watch.look()
-    found["header then"] = drawn(panel.draw_header_preset, shell, bpy.context)
-    found["panel"] = drawn(panel.draw, shell, bpy.context)
+    found["header then"] = recording.drawn(panel, draw="draw_header_preset").shown
+    found["panel"] = recording.drawn(panel).shown
     found["timer rests"] = connection._tick() is None  # there is no window, so nobody sees the panel
+    shell: Any = recording.Shell()
     shell.profiles, shell.active, shell.backend_command = own().profiles, 0, ""
     shell.bl_rna = own().bl_rna
-    found["preferences"] = drawn(preferences.OverpaintPreferences.draw, shell, bpy.context)
-    drawn(connection.OVERPAINT_MT_profiles.draw, shell, bpy.context)
+    preferences.OverpaintPreferences.draw(shell, bpy.context)
+    found["preferences"] = shell.layout.shown
+    found["menu"] = recording.drawn(connection.OVERPAINT_MT_profiles).shown
     bpy.ops.overpaint.open_preferences(section="SYSTEM")
     found["section"] = bpy.context.preferences.active_section
     return found

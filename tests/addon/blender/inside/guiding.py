@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy  # pyright: ignore[reportMissingImports]
+import recording
 import stage
 from drawing import draw
 
@@ -195,54 +196,20 @@ def _refusal(operator: Any) -> str:
         return str(error).strip().removeprefix("Error: ")
 
 
-ICONS = bpy.types.UILayout.bl_rna.functions["prop"].parameters["icon"].enum_items
-
-
-class Layout:
-    """Writes down what a panel lays out, and checks that every property and operator is there."""
-
-    def __init__(self, said: list[str]) -> None:
-        self.said = said
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_, **__: Layout(self.said)
-
-    def prop(self, owner: Any, name: str, text: str | None = None, icon: str = "NONE") -> None:
-        assert icon in ICONS
-        self.said.append(text or owner.bl_rna.properties[name].name)
-
-    def label(self, text: str = "", icon: str = "NONE") -> None:
-        assert icon in ICONS
-        self.said.append(text)
-
-    def operator(self, name: str, text: str | None = None, icon: str = "NONE") -> Any:
-        assert icon in ICONS
-        group, _, verb = name.partition(".")
-        kind = getattr(getattr(bpy.ops, group), verb).get_rna_type()
-        self.said.append(f"[{kind.name if text is None else text}]")
-        return type("Given", (), {one.identifier: None for one in kind.properties})()
-
-
 def panel(extension: str, blend: str) -> list[list[str]]:
     """What the panel says: as it is at first, with choices made, and with frames that miss the strip."""
     scene = opened(extension, blend)
     Panel = module("ui.guides").OVERPAINT_PT_guides
     fields = scene.overpaint_guides
-    found = [_laid_out(Panel)]
+    found = [recording.drawn(Panel).shown]
     bpy.ops.overpaint.guide_rule_add()
     fields.span, fields.first, fields.last, fields.mask_source = "custom", 6, 9, "box"
     fields.rules[0].role = "mask"
-    found.append(_laid_out(Panel))
+    found.append(recording.drawn(Panel).shown)
     bpy.ops.overpaint.guide_rule_remove(index=0)
     fields.last = 3
-    found.append(_laid_out(Panel))
+    found.append(recording.drawn(Panel).shown)
     return found
-
-
-def _laid_out(Panel: Any) -> list[str]:
-    said: list[str] = []
-    Panel.draw(type("Stand-in", (), {"layout": Layout(said)})(), bpy.context)
-    return said
 
 
 def layer_names(extension: str, blend: str) -> list[str]:
@@ -259,4 +226,16 @@ def enabled_again(extension: str) -> list[bool]:
     found.append(hasattr(bpy.types.Scene, "overpaint_guides"))
     bpy.ops.preferences.addon_enable(module=NAME)
     found.append(hasattr(bpy.types.Scene, "overpaint_guides"))
+    return found
+
+
+def pens(extension: str) -> list[list[str]]:
+    """Which layers there are and which is active, when one says what one wants to draw."""
+    bpy.ops.preferences.addon_enable(module=NAME)
+    scene, _ = stage.sequencer()
+    found = []
+    for role in ("mask", "sketch", "mask", "track"):
+        bpy.ops.overpaint.guide_draw(role=role)
+        note = module("host.guides").annotation(scene)
+        found.append([*(layer.info for layer in note.layers), note.layers[note.layers.active_index].info])
     return found

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import pkgutil
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,7 +13,7 @@ import bpy  # pyright: ignore[reportMissingImports]
 import numpy as np
 
 NAME = "bl_ext.user_default.overpaint"
-CARRIED = ("overpaint", "grpc", "google.protobuf.message", "zstandard", "png", "typing_extensions")
+CARRIED = ("overpaint", "grpc", "google.protobuf.message", "zstandard", "png")
 
 
 def install(extension: str) -> None:
@@ -65,7 +63,7 @@ def used(extension: str, newer: str, media: str, server: str, folder: str) -> di
     install(extension)
     import painting  # only now is there an extension to import
 
-    session = painting.install(server)
+    session = painting.install(extension, server)
     bpy.ops.overpaint.profile_add()
     profile = bpy.context.preferences.addons[NAME].preferences.profiles[1]
     profile.name, profile.address, profile.token = "Farm", server, "open sesame"
@@ -81,7 +79,10 @@ def used(extension: str, newer: str, media: str, server: str, folder: str) -> di
     before = importlib.import_module("overpaint").__version__
     bpy.ops.extensions.package_install_files(filepath=newer, repo="user_default", enable_on_install=True)
     bpy.ops.wm.save_userpref()
-    return {"before": before, "in the same Blender": _kept()}
+    found = {"before": before, "in the same Blender": _kept()}
+    bpy.context.scene.sequence_editor.active_strip = bpy.context.scene.sequence_editor.strips["source"]
+    bpy.ops.overpaint.paint()
+    return found | {"painted": len(_takes())}
 
 
 def used_again(blend: str) -> dict[str, Any]:
@@ -116,3 +117,99 @@ def _kept() -> dict[str, Any]:
 def _takes() -> list[Any]:
     source = bpy.context.scene.sequence_editor.strips["source"]
     return list(importlib.import_module(f"{NAME}.host.variants").remembered(source))
+
+
+def updated_while_disabled(extension: str, newer: str) -> dict[str, Any]:
+    """Disable, install the newer zip, enable: which code runs."""
+    install(extension)
+    before = importlib.import_module(f"{NAME}.ui.session")
+    bpy.ops.preferences.addon_disable(module=NAME)
+    bpy.ops.extensions.package_install_files(filepath=newer, repo="user_default", enable_on_install=False)
+    bpy.ops.preferences.addon_enable(module=NAME)
+    diagnosis, errors = importlib.import_module(f"{NAME}.ui.diagnosis"), importlib.import_module("overpaint.errors")
+    session = importlib.import_module(f"{NAME}.ui.session")
+    return {
+        "version": diagnosis.overpaint.__version__,
+        "new code": session is not before,
+        "enabled": session._current is not None,
+        "one family of errors": session.OverpaintError is errors.OverpaintError,
+    }
+
+
+KINDS = tuple(getattr(bpy.types, name) for name in ("Operator", "Panel", "Menu", "UIList", "PropertyGroup", "Gizmo"))
+TIMERS = (("session", "_take_up_soon"), ("connection", "_tick"), ("preview", "look"))
+DRAWN = {"diamonds": "WINDOW", "clicks": "PREVIEW"}
+
+
+def removed(extension: str, media: str, server: str, folder: str) -> dict[str, Any]:
+    """Work as in a window, then uninstall the extension: what is left of it in this Blender and in the user's files."""
+    threads, handlers = set(threading.enumerate()), _handlers()
+    scene, manager = set(dir(bpy.types.Scene)), set(dir(bpy.types.WindowManager))
+    install(extension)
+    import painting  # only now is there an extension to import
+
+    session = painting.install(extension, server)
+    painting.edit(media)
+    bpy.ops.overpaint.paint()  # its take is in the user's files, because there is no .blend
+    blend = str(Path(folder) / "edit.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=blend)
+    bpy.context.scene.sequence_editor.active_strip = bpy.context.scene.sequence_editor.strips["source"]
+    bpy.ops.overpaint.paint()
+    takes = [Path(one.folder) for one in _takes()]
+
+    # What there is in a window only.
+    rooms = {name: importlib.import_module(f"{NAME}.ui.{name}") for name in ("session", "connection", "preview")}
+    asking = importlib.import_module(f"{NAME}.ui.asking").current()
+    timers = [session.pump._timer, asking.pump._timer, *(getattr(rooms[room], name) for room, name in TIMERS)]
+    for timer in timers:
+        bpy.app.timers.register(timer, first_interval=1000, persistent=True)
+    drawing = {}
+    for room, region in DRAWN.items():
+        drawn: Any = importlib.import_module(f"{NAME}.ui.{room}")
+        handle = bpy.types.SpaceSequenceEditor.draw_handler_add(drawn.draw, (), region, "POST_PIXEL")
+        drawn._handler = drawing[region] = handle
+    log = Path(bpy.utils.extension_path_user(NAME, path="", create=True)) / "backend.log"
+    log.write_text("said")
+
+    repos = [one.module for one in bpy.context.preferences.extensions.repos]
+    assert bpy.ops.extensions.package_uninstall(repo_index=repos.index("user_default"), pkg_id="overpaint")
+    until = time.monotonic() + 10
+    while set(threading.enumerate()) - threads and time.monotonic() < until:
+        time.sleep(0.05)
+    user = Path(bpy.utils.resource_path("USER"))
+    keymaps = bpy.context.window_manager.keyconfigs.addon.keymaps
+    return {
+        "enabled": NAME in bpy.context.preferences.addons,
+        "classes": [str(one) for kind in KINDS for one in kind.__subclasses__() if _is_ours(one)],
+        "types": [name for name in dir(bpy.types) if "overpaint" in name.lower()],
+        "operators": dir(bpy.ops.overpaint),
+        "handlers": [str(one) for one in _handlers() - handlers],
+        "timers": [str(timer) for timer in timers if bpy.app.timers.is_registered(timer)],
+        "draws": [region for region, handle in drawing.items() if _draws(handle, region)],
+        "keys": [item.idname for keymap in keymaps for item in keymap.keymap_items if "overpaint" in item.idname],
+        "properties": [*set(dir(bpy.types.Scene)) - scene, *set(dir(bpy.types.WindowManager)) - manager],
+        "threads": [one.name for one in set(threading.enumerate()) - threads],
+        "files": sorted({str(one.relative_to(user)) for one in user.rglob("*overpaint*") if one.suffix != ".blend"}),
+        "log": log.exists(),
+        "takes": [len(list(take.glob("[0-9]*.png"))) for take in takes],
+        "strips": len(bpy.context.scene.sequence_editor.strips),
+    }
+
+
+def _handlers() -> set[Any]:
+    events = (getattr(bpy.app.handlers, name) for name in dir(bpy.app.handlers))
+    return {one for event in events if isinstance(event, list) for one in event}
+
+
+def _is_ours(kind: type) -> bool:
+    """Whether it is of the add-on, and registered."""
+    return "bl_rna" in vars(kind) and "overpaint" in f"{kind.__module__} {kind.__name__}".lower()
+
+
+def _draws(handle: Any, region: str) -> bool:
+    """Whether Blender still draws by this handle."""
+    try:
+        bpy.types.SpaceSequenceEditor.draw_handler_remove(handle, region)
+    except ValueError:
+        return False
+    return True

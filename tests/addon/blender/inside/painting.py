@@ -17,8 +17,9 @@ SQUARE = ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6))
 
 
 def install(extension: str, server: str, token: str = "") -> Any:
-    """The installed add-on's session, pointed at `server` by the preferences."""
-    bpy.ops.preferences.addon_enable(module=NAME)
+    """The session of the installed add-on, which is enabled and pointed at `server` by the preferences."""
+    if NAME not in bpy.context.preferences.addons:
+        bpy.ops.preferences.addon_enable(module=NAME)
     profile = bpy.context.preferences.addons[NAME].preferences.profiles[0]
     profile.address, profile.token = server, token
     return importlib.import_module(f"{NAME}.ui.session").current()

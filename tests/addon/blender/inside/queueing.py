@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy  # pyright: ignore[reportMissingImports]
+import recording
 import stage
 from painting import NAME, edit, install
 
@@ -198,50 +199,19 @@ def drawn(extension: str, media: str, server: str) -> dict[str, Any]:
     edit(media)
     job_id = begin(session, options={"toy": {"delay": 0.02, "steps": 8}})
     until(session, lambda: (doing := session.doing(job_id)) is not None and doing.picture is not None)
-    shown: dict[str, list[Any]] = {"labels": [], "bars": [], "icons": [], "buttons": []}
-
-    class Layout:
-        def label(self, text: str = "", icon: str = "NONE") -> None:
-            assert icon in bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items
-            shown["labels"].append(text)
-
-        def progress(self, text: str = "", factor: float = 0.0) -> None:
-            shown["bars"].append([text, round(factor, 2)])
-
-        def template_icon(self, icon_value: int, scale: float) -> None:
-            shown["icons"].append(icon_value)
-
-        def operator(self, name: str, text: str = "", icon: str = "NONE") -> Any:
-            assert icon in bpy.types.UILayout.bl_rna.functions["operator"].parameters["icon"].enum_items
-            getattr(bpy.ops.overpaint, name.removeprefix("overpaint.")).get_rna_type()
-            button = type("Button", (), {"act": "", "job_id": ""})()
-            shown["buttons"].append(button)
-            return button
-
-        def row(self, align: bool = False) -> Layout:
-            return self
-
-        box = row
-
-    jobs = room("ui.jobs")
-    shell = type("Shell", (), {"layout": Layout()})()
-    for _ in range(2):
-        for one in shown.values():
-            one.clear()
-        jobs.OVERPAINT_PT_jobs.draw(shell, bpy.context)
+    panel = room("ui.jobs").OVERPAINT_PT_jobs
+    shown = [recording.drawn(panel) for _ in range(2)][1]  # the second finds the first one's preview
     picture = session.doing(job_id).picture
-    preview = jobs._pictures._previews[job_id]
+    pictures = room("ui.jobs")._pictures
+    preview = pictures._previews[job_id]
     pixels = [round(value * 255) for value in preview.image_pixels_float[:3]]
     corner = list(picture.rgb[(picture.height - 1) * picture.width * 3 :][:3])  # Blender begins at the bottom
     found = {
-        "labels": list(shown["labels"]),
-        "bar": bool(shown["bars"][0][0]),
-        "icon": shown["icons"] == [preview.icon_id],  # 0 where there is no window
-        "buttons": [one.act for one in shown["buttons"]],
+        "words": [one for one in shown.shown if one != "[]"],
+        "icon": shown.icons == [preview.icon_id],  # 0 where there is no window
+        "buttons": [one.act for one in shown.given],
         "size": list(preview.image_size) == [picture.width, picture.height],
         "pixels": pixels == corner,
     }
     until(session, lambda: not session.runs)
-    shown["labels"].clear()
-    jobs.OVERPAINT_PT_jobs.draw(shell, bpy.context)
-    return found | {"after": shown["labels"], "previews": len(jobs._pictures._previews)}
+    return found | {"after": recording.drawn(panel).shown, "previews": len(pictures._previews)}
