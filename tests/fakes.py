@@ -272,6 +272,9 @@ class FakeCapture:
         assert self.done == len(self.frames), "the guides are not captured yet"
         return self.guides_
 
+    def guide_pixels(self, digest: str) -> np.ndarray:
+        raise KeyError(digest)  # its guides are strokes
+
     def tracks(self) -> tuple[Track, ...]:
         return ()
 

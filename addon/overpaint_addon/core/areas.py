@@ -68,6 +68,12 @@ def resized(guide: Guide, made: Size, size: Size) -> Guide:
     return replace(guide, keys=tuple(keys), grow=guide.grow * x, feather=guide.feather * x)
 
 
+def over(drawn: Guide, below: Guide) -> Guide:
+    """A guide that is not held, with the keys of `drawn` in the place of those that `below` has on these frames."""
+    keys = {key.frame: key for key in (*below.keys, *drawn.keys)}
+    return replace(below, keys=tuple(keys[frame] for frame in sorted(keys)))
+
+
 def moved(guide: Guide, shift: int, length: int) -> Guide:
     """A held guide with every key `shift` frames later, as it rules on the frames 0 to `length` - 1."""
     keys = [replace(key, frame=key.frame + shift) for key in guide.keys]

@@ -38,7 +38,7 @@ class Draft:
         """The inputs that the fields and the selection give; whether a mask or sketch is empty, only a capture tells."""
         found = {
             Input.MASK: selection.mask_source is not MaskSource.NONE,
-            Input.SKETCH: self.sketch and selection.sketch_layers,
+            Input.SKETCH: self.sketch and (selection.sketch_layers or selection.scene_lines),
             Input.TRACK: selection.track_layers,
             Input.KEYFRAME: selection.keyframes,
             Input.PROMPT: self.prompt.strip(),

@@ -9,7 +9,7 @@ from overpaint.order import GuideFrame, GuideOrder, LinesOrder, MadeGuide, Track
 
 from .ports import Backend, Selection, Timeline
 from .steps import Doing, Steps
-from .submit import read_digests
+from .submit import pixel_readers, read_digests
 
 
 def make_guide(
@@ -37,7 +37,8 @@ def make_guide(
             frames=tuple(GuideFrame(frame=number, pixels=digests[number]) for number in numbers),
             wanted=wanted,
         )
-        making = backend.make_guide(order, lambda digest: capture.frame(digests.index(digest)))
+        readers = pixel_readers(capture, digests)
+        making = backend.make_guide(order, lambda digest: readers[digest]())
         try:
             while not making.done():
                 progress = making.progress

@@ -29,7 +29,8 @@ class Selection:
     `annotation` and `mask` are the names of the datablocks whose strokes guide the edit, or "". The annotation's layers
     are named by what they are drawn for. `mask_source` says where the mask comes from, never AUTOMATIC; `box` is its
     left, top, width and height in clip pixels where it is a box. `keyframes` are the frames of the clip that a finished
-    picture is given for.
+    picture is given for. `objects` names the collection whose objects are the mask, or is ""; with `scene_lines` the
+    lines of the strip's 3D scene are the sketch.
     """
 
     scene: str
@@ -48,6 +49,8 @@ class Selection:
     mask: str = ""
     box: tuple[float, ...] = ()
     keyframes: tuple[int, ...] = ()
+    objects: str = ""
+    scene_lines: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +76,11 @@ class Capture(Protocol):
         ...
 
     def guides(self) -> tuple[Guide, ...]:
-        """The strokes of annotation and mask as guides in clip pixels; only when all frames are captured."""
+        """Sketch and mask as strokes in clip pixels, or as pixels; only when all frames are captured."""
+        ...
+
+    def guide_pixels(self, digest: str) -> np.ndarray:
+        """The pixels that a guide names by their digest, "h w" uint8."""
         ...
 
     def tracks(self) -> tuple[Track, ...]:

@@ -13,7 +13,7 @@ from .draft import Draft
 from .follow import follow
 from .ports import Backend, Capture, Ticket, Timeline
 from .steps import Doing, Steps, until
-from .submit import read_digests, send
+from .submit import pixel_readers, read_digests, send
 
 GRACE = 0.25  # seconds that nothing may change before a live preview begins
 STAGE = "previewing"
@@ -36,7 +36,8 @@ def preview(
         digests = yield from read_digests(capture, backend, 1)
         spec = draft.resolve(job_id, selection, digests, capture.guides(), card, capture.tracks())
         sent = True
-        state = yield from send(backend, spec, lambda _: capture.frame(0))
+        readers = pixel_readers(capture, digests)
+        state = yield from send(backend, spec, lambda digest: readers[digest]())
         ticket = Ticket(job_id=job_id, selection=selection, request=wire.request_to_json(spec), state=state)
         yield from follow(backend, _Forgetful(), ticket)
         sent = False

@@ -61,7 +61,12 @@ class MaskSource(StrEnum):
     CLOSED = "closed"
     BOX = "box"
     STORED = "stored"
+    OBJECTS = "objects"
+    ALPHA = "alpha"
     NONE = "none"
+
+
+RENDERED = frozenset({MaskSource.OBJECTS, MaskSource.ALPHA})  # the sources of pixels, not of strokes
 
 
 def mask_source(wanted: MaskSource, there: Sequence[MaskSource]) -> MaskSource:

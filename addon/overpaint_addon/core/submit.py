@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -53,7 +53,7 @@ def submit_batch(
             replace(draft, seed=seed).resolve(job_id, selection, digests, guides, card, tracks, keyframes)
             for job_id, seed in seeds.items()
         ]
-        readers = pictures | {digest: partial(capture.frame, index) for index, digest in enumerate(digests)}
+        readers = pictures | pixel_readers(capture, digests)
         submitted: list[Ticket] = []
         for spec in specs:
             state = yield from send(backend, spec, lambda digest: readers[digest]())
@@ -63,6 +63,13 @@ def submit_batch(
     finally:
         capture.close()
     return tuple(submitted)
+
+
+def pixel_readers(capture: Capture, digests: Sequence[str]) -> dict[str, Callable[[], np.ndarray]]:
+    """How to read the captured pixels by digest: those of guides, and the frames, whose digests are given in order."""
+    drawn = {key.pixels for guide in capture.guides() for key in guide.keys if key.pixels}
+    frames = {digest: partial(capture.frame, index) for index, digest in enumerate(digests)}
+    return {digest: partial(capture.guide_pixels, digest) for digest in drawn} | frames
 
 
 def send(backend: Backend, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Steps[JobState]:

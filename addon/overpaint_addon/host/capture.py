@@ -60,6 +60,8 @@ def _plan(selection: Selection, folder: Path) -> dict[str, object]:
         "mask_source": selection.mask_source,
         "mask": selection.mask,
         "box": selection.box,
+        "objects": selection.objects,
+        "scene_lines": selection.scene_lines,
     }
 
 
@@ -114,8 +116,12 @@ class ChildCapture:
         return read_tiff(self._file(index))
 
     def guides(self) -> tuple[Guide, ...]:
-        """Sketch and mask as strokes in clip pixels; they are there before the first frame is."""
+        """Sketch and mask; they are there before the first frame is."""
         return strokes.from_json((self.folder / "guides.json").read_text("utf-8"))
+
+    def guide_pixels(self, digest: str) -> np.ndarray:
+        """The pixels that a guide names by their digest, "h w" uint8."""
+        return np.load(self.folder / f"{digest}.npy")
 
     def tracks(self) -> tuple[Track, ...]:
         """The motion tracks in clip pixels; they are there before the first frame is."""

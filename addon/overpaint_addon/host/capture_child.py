@@ -8,15 +8,18 @@ import shutil
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import bpy  # pyright: ignore[reportMissingImports]
 from overpaint.clip import Size
+from overpaint.edit import Guide, Input
 
 from ..core import areas
-from ..core.roles import MaskSource
-from . import guides, stack, strokes, versions
+from ..core.roles import RENDERED, MaskSource
+from . import guides, render_guides, stack, strokes, versions
+from .tiff import read_tiff
 
 
 def main(folder: str) -> None:
@@ -45,22 +48,57 @@ def _die_with_parent(folder: str, orphaned: threading.Event) -> None:
 
 
 def capture(folder: Path, plan: dict[str, Any]) -> None:
-    """Write guides.json and tracks.json, then one NNNNNN.tif for each frame; a file that has its name is complete."""
-    bpy.ops.wm.open_mainfile(filepath=plan["file"], load_ui=False, use_scripts=False)
-    scene = bpy.data.scenes[plan["scene"]]
-    versions.show_scene(bpy.context, scene)
-    strip = stack.find(scene, plan["strip"])
-    write_guides(folder, plan, scene, strip)
+    """Write guides.json and tracks.json, then one NNNNNN.tif for each frame; a file that has its name is complete.
+
+    The pixels of guides are in NAME.npy, where NAME is their digest.
+    """
+    rendered = []
+    if MaskSource(plan["mask_source"]) in RENDERED:
+        rendered.append(render_guide(folder, plan, Input.MASK))
+    if plan["scene_lines"]:
+        rendered.append(render_guide(folder, plan, Input.SKETCH))
+    scene, strip = open_copy(plan)
+    write_guides(folder, plan, scene, strip, rendered)
     leave_only(scene, strip)
-    lay_black_under(scene, strip, plan["start"], plan["length"])
+    lay_under(scene, strip, plan["start"], plan["length"], (0, 0, 0))
     plain_output(scene, plan["depth"])
     if plan["depth"] == 16 and strip.type != "SCENE" and is_untouched(scene, strip):
         keep_encoded(scene, strip)
     render_frames(folder, scene, plan["start"], plan["length"])
 
 
-def write_guides(folder: Path, plan: dict[str, Any], scene: Any, strip: Any) -> None:
-    """Write guides.json and tracks.json: what the artist drew, in clip pixels and frames of the clip."""
+def open_copy(plan: dict[str, Any]) -> tuple[Any, Any]:
+    """The scene and the strip, as the artist left them."""
+    bpy.ops.wm.open_mainfile(filepath=plan["file"], load_ui=False, use_scripts=False)
+    scene = bpy.data.scenes[plan["scene"]]
+    versions.show_scene(bpy.context, scene)
+    return scene, stack.find(scene, plan["strip"])
+
+
+def render_guide(folder: Path, plan: dict[str, Any], kind: Input) -> Guide:
+    """A mask or a sketch out of the strip itself, placed, timed and cut as its picture is."""
+    scene, strip = open_copy(plan)
+    if kind is Input.SKETCH:
+        render_guides.show_lines(strip.scene)
+    elif MaskSource(plan["mask_source"]) is MaskSource.OBJECTS:
+        render_guides.show_objects(strip.scene, bpy.data.collections[plan["objects"]])
+    leave_only(scene, strip)
+    lay_under(scene, strip, plan["start"], plan["length"], (1, 1, 1))
+    render_guides.blacken(scene, strip)
+    plain_output(scene, 8)
+    pictures = folder / kind
+    pictures.mkdir()
+    render_frames(pictures, scene, plan["start"], plan["length"])
+    found = render_guides.guide(folder, kind, map(read_tiff, sorted(pictures.iterdir())))
+    shutil.rmtree(pictures)
+    return found
+
+
+def write_guides(folder: Path, plan: dict[str, Any], scene: Any, strip: Any, rendered: Sequence[Guide] = ()) -> None:
+    """Write guides.json and tracks.json: what was rendered, and what the artist drew in clip pixels.
+
+    On frames on which the artist drew, the drawing is the sketch.
+    """
     frames = range(plan["start"], plan["start"] + plan["length"])
     size = Size(width=plan["width"], height=plan["height"])
     note = versions.annotation_blocks()[plan["annotation"]] if plan["annotation"] else None
@@ -71,7 +109,7 @@ def write_guides(folder: Path, plan: dict[str, Any], scene: Any, strip: Any) -> 
     )
     source = MaskSource(plan["mask_source"])
     lines = strokes.read_sketch(sketch, frames, size, scene.render, closed=source is not MaskSource.CLOSED)
-    found = [lines]
+    found = [lines, *rendered]
     match source:
         case MaskSource.DATABLOCK:
             found.append(strokes.read_mask(bpy.data.masks[plan["mask"]], frames, size, scene))
@@ -83,8 +121,10 @@ def write_guides(folder: Path, plan: dict[str, Any], scene: Any, strip: Any) -> 
             found.append(areas.box_mask(tuple(plan["box"])))
         case MaskSource.STORED:
             found.append(guides.stored_mask(strip, frames, size))
-        case MaskSource.AUTOMATIC | MaskSource.NONE:
+        case MaskSource.AUTOMATIC | MaskSource.NONE | MaskSource.OBJECTS | MaskSource.ALPHA:
             pass
+    if plan["scene_lines"]:
+        found = [areas.over(lines, one) if one.kind is Input.SKETCH else one for one in found[1:]]
     text = strokes.to_json(guide for guide in found if guide.keys)
     (folder / "guides.json").write_text(text, "utf-8")
     tracks = strokes.read_tracks(paths, frames, stack.visible(strip).stop - 1, size, scene.render)
@@ -114,12 +154,12 @@ def leave_only(scene: Any, strip: Any) -> None:
         make_plain(scene, meta)
 
 
-def lay_black_under(scene: Any, strip: Any, start: int, length: int) -> None:
-    """Let the sequencer itself blend the strip with black: a render without alpha would do it in linear light."""
+def lay_under(scene: Any, strip: Any, start: int, length: int, colour: tuple[float, float, float]) -> None:
+    """Let the sequencer itself blend the strip with a colour: a render without alpha would do it in linear light."""
     for number, one in enumerate([strip, *stack.effects(scene, strip)]):
         one.channel = 2 + number
         one.blend_type = "ALPHA_OVER"  # over black, multiply and its like would show nothing of the strip
-    versions.new_effect(stack.owner(scene, strip).strips, "black", "COLOR", 1, start, length).color = (0, 0, 0)
+    versions.new_effect(stack.owner(scene, strip).strips, "under", "COLOR", 1, start, length).color = colour
 
 
 def make_plain(scene: Any, meta: Any) -> None:

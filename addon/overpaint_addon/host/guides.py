@@ -14,7 +14,7 @@ from ..core import areas, span
 from ..core.ports import Selection
 from ..core.roles import Layer, MaskSource, Role, Rule, mask_source, role_of
 from ..core.span import Span
-from . import strokes, versions
+from . import render_guides, strokes, versions
 
 PROPERTY = "overpaint_mask"  # of a strip: a mask that was made elsewhere, as JSON
 METHOD = "overpaint_mask_method"  # beside it: the name of how it was made
@@ -37,7 +37,8 @@ def painted(scene: Any, shown: FrameRange) -> FrameRange:
 def guided(selection: Selection, scene: Any, strip: Any) -> Selection:
     """The selection with its annotation, the layers in which something is drawn, and where the mask comes from.
 
-    Raises Invalid where the mask that is kept with the strip does not fit the picture.
+    Raises Invalid where the mask that is kept with the strip does not fit the picture, or the strip shows no scene
+    whose objects or lines are asked for.
     """
     note, fields, found = annotation(scene), _fields(scene), layers(scene)
     stop = selection.start + selection.length
@@ -53,12 +54,17 @@ def guided(selection: Selection, scene: Any, strip: Any) -> Selection:
             (MaskSource.CLOSED, by_role[Role.MASK] + by_role[Role.SKETCH]),
             (MaskSource.BOX, box),
             (MaskSource.STORED, has_mask(strip)),
+            (MaskSource.OBJECTS, True),
+            (MaskSource.ALPHA, True),
         )
         if given
     ]
     source = mask_source(MaskSource(fields.mask_source) if fields else MaskSource.AUTOMATIC, there)
     if source is MaskSource.STORED:
         areas.check_shape(_made_for(strip), selection.size)
+    objects = fields.objects if fields and source is MaskSource.OBJECTS else None
+    lines = bool(fields) and fields.scene_lines and scene.overpaint.use_sketch
+    render_guides.check(strip, objects, objects=source is MaskSource.OBJECTS, lines=lines)
     return replace(
         selection,
         annotation=note.name if note else "",
@@ -68,6 +74,8 @@ def guided(selection: Selection, scene: Any, strip: Any) -> Selection:
         mask_source=source,
         mask=mask.name if mask is not None and source is MaskSource.DATABLOCK else "",
         box=box if source is MaskSource.BOX else (),
+        objects=objects.name if objects else "",
+        scene_lines=lines,
     )
 
 

@@ -76,6 +76,10 @@ class KeptFrame:
     def guides(self) -> tuple[Guide, ...]:
         return self._capture.guides() if self._capture else strokes.from_json(self._text.split("\n")[0])
 
+    def guide_pixels(self, digest: str) -> np.ndarray:
+        assert self._capture is not None, "guides that are rendered are not kept"
+        return self._capture.guide_pixels(digest)
+
     def tracks(self) -> tuple[Track, ...]:
         return self._capture.tracks() if self._capture else strokes.tracks_from_json(self._text.split("\n")[1])
 

@@ -14,6 +14,7 @@ from overpaint.clip import Rate, Size
 from overpaint.errors import Invalid
 
 from ..core.ports import PlacedStrip, Selection, Still
+from ..core.roles import RENDERED
 from ..core.variants import Take
 from . import capture, guides, keyframes, media, preview, stack, takes, variants, versions
 
@@ -61,7 +62,8 @@ class BlenderTimeline:
 
     def start_frame(self, selection: Selection, *, same_pixels: bool) -> preview.KeptFrame:
         """A capture of one frame; with `same_pixels`, of the pixels that the last one took, if it was this frame."""
-        again = same_pixels and preview.KeptFrame.holds(selection)
+        rendered = selection.mask_source in RENDERED or selection.scene_lines
+        again = same_pixels and not rendered and preview.KeptFrame.holds(selection)
         return preview.KeptFrame(selection, None if again else self.start_capture(selection))
 
     def stills(self, selection: Selection) -> tuple[Still, ...]:

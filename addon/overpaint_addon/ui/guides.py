@@ -22,7 +22,7 @@ from ..core import areas, span
 from ..core.marks import neighbour
 from ..core.roles import MaskSource, Role
 from ..core.words import CONTEXT, say
-from ..host import drawings, guides, stack, strokes, timeline, versions
+from ..host import drawings, guides, render_guides, stack, strokes, timeline, versions
 from . import diamonds
 
 ROLES = [
@@ -39,6 +39,8 @@ SOURCES = [
     ("closed", "Closed Strokes", "As mask layers, and every stroke of the sketch whose ends meet: it is then no line"),
     ("box", "Box", "A box, the same on every frame"),
     ("stored", "Stored", "The mask that was made for this strip and is kept with it"),
+    ("objects", "Objects", "Where the objects of a collection show in the 3D scene of a scene strip"),
+    ("alpha", "Alpha", "Where the strip itself shows: all of it that is not wholly transparent"),
 ]
 SPANS = [
     ("strip", "Strip", "Every frame that shows the strip"),
@@ -50,6 +52,11 @@ SPANS = [
 def _layer_names(_fields: Any, context: bpy.types.Context, typed: str) -> Iterator[str]:
     note = guides.annotation(versions.sequencer_scene(context))
     return (layer.info for layer in (note.layers if note else ()) if typed.lower() in layer.info.lower())
+
+
+def _is_in_scene(_fields: Any, collection: Any) -> bool:
+    strip = _active_strip(versions.sequencer_scene(bpy.context))
+    return render_guides.shows_scene(strip) and collection in strip.scene.collection.children_recursive
 
 
 class OverpaintLayerRule(bpy.types.PropertyGroup):
@@ -77,6 +84,16 @@ class OverpaintGuides(bpy.types.PropertyGroup):
         name="Box",
         size=4,
         description="Left, top, width and height in pixels of the picture at 100 %, from its top left corner",
+    )
+    objects: PointerProperty(  # pyright: ignore
+        name="Collection",
+        type=bpy.types.Collection,
+        poll=_is_in_scene,
+        description="The objects that may change, where they show; what is in front of them still hides them",
+    )
+    scene_lines: BoolProperty(  # pyright: ignore
+        name="Lines of the Scene",
+        description="Use the Freestyle lines of the strip's 3D scene as sketch, on every frame that has no drawing",
     )
     span: EnumProperty(  # pyright: ignore
         name="Frames", translation_context=CONTEXT, items=SPANS, description="The frames to paint"
@@ -296,6 +313,8 @@ class OVERPAINT_PT_guides(bpy.types.Panel):
         layout.use_property_decorate = False
         _draw_frames(layout, fields, view)
         _draw_mask(layout, fields, view)
+        if fields.scene_lines or render_guides.shows_scene(_active_strip(scene)):
+            layout.prop(fields, "scene_lines")
         _draw_layers(layout, fields, view)
         _draw_keys(layout, view, _active_layer(scene))
 
@@ -314,6 +333,8 @@ def _draw_frames(layout: Any, fields: Any, view: GuidesView) -> None:
 
 def _draw_mask(layout: Any, fields: Any, view: GuidesView) -> None:
     layout.prop(fields, "mask_source")
+    if fields.mask_source == "objects":
+        layout.prop(fields, "objects")
     if fields.mask_source == "box":
         layout.prop(fields, "box", text="Box (X, Y, W, H)")
         layout.operator("overpaint.guide_box", icon="PIVOT_BOUNDBOX")

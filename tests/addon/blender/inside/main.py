@@ -9,6 +9,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -59,6 +60,8 @@ def main(function: str, asked: str, answered: str) -> None:
         importlib.import_module("bpy")  # Blender itself may take from anywhere
         sys.path.insert(0, str(HERE))
         sys.meta_path.insert(0, Extension())
+        with suppress(ModuleNotFoundError):  # it may not be installed yet
+            importlib.import_module(INSTALLED)  # before a test imports `overpaint`, which it would import again
         warnings.filterwarnings("error", module=INSTALLED.replace(".", r"\."))
         module, name = function.split(".")
         answer = getattr(importlib.import_module(module), name)(**json.loads(Path(asked).read_text("utf-8")))
