@@ -20,7 +20,7 @@ SOURCE = "overpaint_source"  # of a take's strip that is only shown: its source'
 MARK = "overpaint_mark"  # of a source: what its takes know it by, through every renaming
 TAKES = "overpaint_takes"  # of a source: what it remembers, by job
 CHOSEN = "overpaint_chosen"  # of a source: the job of the take that was shown last
-COLOUR = "COLOR_05"  # of applied takes: green
+COLOUR = "COLOR_05"  # of applied takes
 
 
 def remembered(source: Any) -> tuple[Variant, ...]:

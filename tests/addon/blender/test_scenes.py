@@ -49,5 +49,7 @@ def test_law_1_only_the_objects_are_painted(blender, tmp_path):
     with serving(tmp_path / "jobs") as server:
         found = blender("scenes.painted", server=server.address, folder=tmp_path)
     assert found["take"].startswith("a red crate")
-    for box, expected in zip(found["boxes"], BOXES, strict=True):
+    assert found["outside"] == 0 and min(found["changed"]) > 0.5
+    assert found["previewed"] == found["opaque"][1:2]  # frame 6 is the second one
+    for box, expected in zip(found["opaque"], BOXES, strict=True):
         assert box == pytest.approx(expected, abs=1)

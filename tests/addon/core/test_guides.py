@@ -9,7 +9,7 @@ import pytest
 from overpaint.clip import FrameRange, Size
 from overpaint.edit import Guide, GuideKey, Input, Knot, Stroke
 from overpaint.errors import Invalid
-from overpaint_addon.core.areas import bounds, box_mask, check_shape, is_closed, moved, resized
+from overpaint_addon.core.areas import bounds, box_mask, check_shape, is_closed, moved, over, resized
 from overpaint_addon.core.marks import diamonds, neighbour
 from overpaint_addon.core.roles import Layer, MaskSource, Role, Rule, mask_source, role_of
 from overpaint_addon.core.span import painted, words
@@ -177,3 +177,10 @@ def test_the_next_and_the_previous_key():
     assert neighbour([3, 7, 9], 7, forward=False) == 3
     assert neighbour([3, 7, 9], 9, forward=True) is None
     assert neighbour([], 9, forward=False) is None
+
+
+def test_a_drawing_stands_for_the_lines_below_it_on_its_own_frame_only() -> None:
+    below = Guide(kind=Input.SKETCH, keys=tuple(GuideKey(frame=frame, pixels=f"{frame}") for frame in (0, 1, 3)))
+    drawn = (GuideKey(frame=1, strokes=(stroke((0, 0), (1, 1)),)), GuideKey(frame=2, strokes=(stroke((2, 2)),)))
+    found = over(Guide(kind=Input.SKETCH, keys=drawn), below)
+    assert found.keys == (below.keys[0], *drawn, below.keys[2]) and not found.hold

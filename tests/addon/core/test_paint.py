@@ -146,3 +146,11 @@ def test_closing_a_use_case_stops_its_capture(desk: Desk) -> None:
 def test_a_long_prompt_still_names_a_strip(desk: Desk) -> None:
     strip, _ = run(desk.paint(replace(DRAFT, prompt="x" * 300, seed=2**32 - 1)))
     assert len(strip.name) <= 60 and strip.name.endswith("(4294967295)")
+
+
+def test_the_pixels_of_a_guide_are_sent_with_the_frames(desk: Desk) -> None:
+    (name,) = desk.backend.frames
+    desk.backend.frames.clear()
+    desk.timeline.capture.drawn = {name: MASK}
+    run(desk.paint())
+    assert np.array_equal(desk.backend.frames[name], MASK) and len(desk.backend.frames) == len(FRAMES) + 1

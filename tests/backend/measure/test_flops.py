@@ -176,10 +176,10 @@ def test_the_command_says_the_figures(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mask: Path
 ) -> None:
     monkeypatch.setattr(flops, "DiTConfig", lambda: TINY)
-    command = ["bench", "flops", "--frames", "17", "--size", "64", "--text", "9", "--steps", "2", "--mask", str(mask)]
+    command = ["bench", "flops", "--frames", "17", "--size", "256", "--text", "9", "--steps", "2", "--mask", str(mask)]
     assert cli.main([*command, "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert (figures["frames"], figures["size"], figures["steps"], figures["text_tokens"]) == (17, "64x64", 2, 9)
+    assert (figures["frames"], figures["size"], figures["steps"], figures["text_tokens"]) == (17, "256x256", 2, 9)
     assert figures["mask"] == str(mask) and 0 < figures["box_share"] < 1
     assert cli.main(command) == 0
     words = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())

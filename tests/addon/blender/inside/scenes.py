@@ -161,6 +161,16 @@ def refused(media: str) -> list[list[str]]:
     return said
 
 
+def there(strip: Any) -> list[np.ndarray]:
+    """Where each picture of a take's strip is not transparent, "h w"."""
+    found = []
+    for element in strip.elements:
+        image = bpy.data.images.load(bpy.path.abspath(str(Path(strip.directory) / element.filename)))
+        width, height = image.size
+        found.append(np.array(image.pixels[:]).reshape(height, width, 4)[::-1, :, 3] > 0)
+    return found
+
+
 def painted(server: str, folder: str) -> dict[str, Any]:
     """Paint the moving cube with the toy engine: where each frame changed."""
     scene, strip = shot()
@@ -170,12 +180,24 @@ def painted(server: str, folder: str) -> dict[str, Any]:
     fields = scene.overpaint
     fields.engine, fields.task, fields.prompt, fields.feather = "toy", "replace", "a red crate", 0.0
     bpy.ops.wm.save_as_mainfile(filepath=str(Path(folder) / "edit.blend"))
+    scene.frame_set(6)
+    assert bpy.ops.overpaint.preview_frame() == {"FINISHED"}
+    (preview,) = (one for one in scene.sequence_editor.strips if one != strip)
+    previewed = there(preview)
+    bpy.ops.overpaint.clear_preview()
     assert bpy.ops.overpaint.paint() == {"FINISHED"}
     (take,) = (one for one in scene.sequence_editor.strips if one != strip)
     stage.plain(scene)
     after = stage.rendered(folder, range(5, 8))
     take.mute = True
     before = stage.rendered(folder, range(5, 8))
-    # Blender rounds a scene's pixels otherwise by one where anything at all lies over it.
-    changed = (np.abs(before.astype(int) - after) > 1).any(axis=3)
-    return {"take": take.name, "boxes": [box(one) for one in changed]}
+    # Blender rounds some pixels of a scene otherwise under a strip, even where that is transparent.
+    changed = np.asarray((np.abs(before.astype(int) - after) > 1).any(axis=3))
+    opaque = np.stack(there(take))
+    return {
+        "take": take.name,
+        "previewed": [box(one) for one in previewed],
+        "opaque": [box(one) for one in opaque],
+        "changed": [round(float(one[shown].mean()), 1) for one, shown in zip(changed, opaque, strict=True)],
+        "outside": int((changed & ~opaque).sum()),
+    }
