@@ -77,7 +77,7 @@ class KeptFrame:
         return self._capture.guides() if self._capture else strokes.from_json(self._text.split("\n")[0])
 
     def guide_pixels(self, digest: str) -> np.ndarray:
-        assert self._capture is not None, "guides that are rendered are not kept"
+        assert self._capture is not None, "where guides are rendered, no frame is kept"
         return self._capture.guide_pixels(digest)
 
     def tracks(self) -> tuple[Track, ...]:

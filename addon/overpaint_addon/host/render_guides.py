@@ -15,6 +15,7 @@ from overpaint.errors import Invalid
 from . import stack
 
 SAMPLES = 16  # of a pixel: an object that covers less of it may be missed
+LINE_SAMPLES = 4
 THICKNESS = 2.0  # of a line, in pixels of the scene
 
 
@@ -25,11 +26,12 @@ def shows_scene(strip: Any) -> bool:
 
 def check(strip: Any, collection: Any, *, objects: bool, lines: bool) -> None:
     """Raises Invalid where a guide from the scene is asked for that the strip does not have."""
-    if (objects or lines) and not shows_scene(strip):
+    message = f"{strip.name} shows no 3D scene through a camera"
+    if objects and not shows_scene(strip):
+        raise Invalid(field="mask", message=message, remedy="Choose a scene strip, or another source than the objects")
+    if lines and not shows_scene(strip):
         raise Invalid(
-            field="mask" if objects else "sketch",
-            message=f"{strip.name} shows no 3D scene through a camera",
-            remedy="Choose a scene strip, or no mask from objects and no lines of the scene",
+            field="sketch", message=message, remedy="Choose a scene strip, or switch the lines of the scene off"
         )
     if not objects:
         return
@@ -47,7 +49,7 @@ def check(strip: Any, collection: Any, *, objects: bool, lines: bool) -> None:
 
 def show_objects(scene: Any, collection: Any) -> None:
     """Let the scene's picture be there where these objects show, and nowhere else: the others still hide them."""
-    _transparent(scene)
+    _transparent(scene, SAMPLES)
     scene.cycles.max_bounces = 0
     for thing in set(scene.objects) - set(collection.all_objects):
         thing.is_holdout, thing.is_shadow_catcher = True, False
@@ -56,13 +58,13 @@ def show_objects(scene: Any, collection: Any) -> None:
 
 def show_lines(scene: Any) -> None:
     """Let the scene's picture be its Freestyle lines: the artist's, or those that Freestyle draws unasked."""
-    _transparent(scene)
+    asked = scene.render.use_freestyle
+    _transparent(scene, LINE_SAMPLES)
     hole = bpy.data.materials.new("hole")
     hole.use_nodes = True
     nodes = hole.node_tree.nodes
     surface = next(node for node in nodes if node.type == "OUTPUT_MATERIAL").inputs["Surface"]
     hole.node_tree.links.new(nodes.new("ShaderNodeHoldout").outputs[0], surface)
-    asked = scene.render.use_freestyle
     scene.render.use_freestyle = True
     for layer in scene.view_layers:
         layer.material_override = hole
@@ -74,18 +76,18 @@ def show_lines(scene: Any) -> None:
         _hide_drawing(thing)
 
 
-def _transparent(scene: Any) -> None:
+def _transparent(scene: Any, samples: int) -> None:
     render, cycles = scene.render, scene.cycles
     render.engine = "CYCLES"  # the one that draws without a window, and knows holes
     render.film_transparent = True
     render.use_compositing = render.use_freestyle = False
-    cycles.samples, cycles.use_adaptive_sampling, cycles.use_denoising = SAMPLES, False, False
+    cycles.samples, cycles.use_adaptive_sampling, cycles.use_denoising = samples, False, False
     cycles.filter_width = 0.01  # a pixel shows what lies in it, not beside it
 
 
 def _hide_drawing(thing: Any) -> None:
     # Grease Pencil is drawn over the picture, and can be no hole in it.
-    if thing.type in ("GREASEPENCIL", "GPENCIL"):
+    if thing.type == "GREASEPENCIL":
         thing.hide_render = True
 
 
