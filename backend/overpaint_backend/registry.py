@@ -56,6 +56,8 @@ def _obstacle(card: EngineCard, weights: Path, gpu: bool) -> str:
     try:
         if check is not None:
             check(weights)
+    except Missing as error:
+        return f"its weights are not here. {error.remedy}"  # not where: anyone may ask, and paths are the server's own
     except OverpaintError as error:
         return f"{error.message}. {error.remedy}"
     return "it needs a graphics card" if card.needs_gpu and not gpu else ""

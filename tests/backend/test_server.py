@@ -17,6 +17,7 @@ from overpaint.client import Client
 from overpaint.clip import Size
 from overpaint.edit import Edit, Guide, GuideKey, Input, Knot, Stroke, Task
 from overpaint.errors import Exhausted, Invalid, OverpaintError, Unauthenticated, Unavailable
+from overpaint_backend import registry
 from overpaint_backend.desk import devices
 from overpaint_backend.settings import load_settings
 
@@ -158,3 +159,8 @@ def test_a_server_stops_even_when_it_has_only_just_begun(tmp_path: Path) -> None
         with serving(tmp_path / "jobs") as server:
             server.process.terminate()
             assert server.process.wait(timeout=20) == 0, turn
+
+
+def test_what_an_engine_lacks_is_said_without_the_servers_paths(tmp_path: Path) -> None:
+    said = {card.name: card.obstacle for card in registry.usable(tmp_path / "secret place", gpu=True)}
+    assert said["flow"] == "" and said["vires"] and "secret place" not in " ".join(said.values())
