@@ -55,6 +55,7 @@ def test_jobs_on_one_strip_run_side_by_side(blender, extension, media, server):
 def test_a_strip_that_is_changed_while_it_is_painted(blender, extension, media, server, tmp_path):
     found = blender("queueing.changed", extension=extension, media=media, server=server, folder=tmp_path)
     assert found["moved"] == [[105, 8]] and found["cut"] == [[105, 8]]
+    assert found["retimed"] == [[5, 8]]  # on the frames that were painted
     assert found["removed"] == [] and found["frames"] == 8  # the take is on disk
     state, words, acts = found["row"]
     assert state == "Painted" and "source" in words and ". " in words and acts == ["retry", "dismiss"]

@@ -135,9 +135,24 @@ def changed(extension: str, media: str, server: str, folder: str) -> dict[str, A
 
     found["moved"] = take_of(move)
     found["cut"] = take_of(lambda source: source.split(frame=108, split_method="SOFT"))
-    for one in list(scene.sequence_editor.strips):
-        scene.sequence_editor.strips.remove(one)
-    stage.add(scene.sequence_editor.strips, Path(media) / "movie8.mkv", start=5)
+
+    def renew() -> None:
+        for one in list(scene.sequence_editor.strips):
+            scene.sequence_editor.strips.remove(one)
+        stage.add(scene.sequence_editor.strips, Path(media) / "movie8.mkv", start=5)
+
+    def retime(source: Any) -> None:
+        """The first half in half the time."""
+        area = bpy.context.screen.areas[0]
+        area.type = "SEQUENCE_EDITOR"
+        source.select = True
+        with bpy.context.temp_override(area=area, region=area.regions[-1]):
+            assert bpy.ops.sequencer.retiming_key_add(timeline_frame=9) == {"FINISHED"}
+        source.retiming_keys[1].timeline_frame = 7
+
+    renew()
+    found["retimed"] = take_of(retime)
+    renew()
     found["removed"] = take_of(lambda source: scene.sequence_editor.strips.remove(source))
     (row,) = session.rows()
     found["row"] = [row.state, row.words, list(row.acts)]
