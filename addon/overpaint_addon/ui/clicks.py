@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError
 from typing import Any
 
 import bpy  # pyright: ignore[reportMissingImports]
@@ -25,6 +24,7 @@ from ..core.steps import Doing, Steps
 from ..core.words import say
 from ..host import drawings, guides, points, stack, strokes, takes, timeline, versions
 from . import session
+from .long import Long
 
 LAYER = "Sketch"  # the annotation's layer that lines are drawn on
 COLOURS = {True: (0.2, 1.0, 0.3), False: (1.0, 0.25, 0.2)}
@@ -174,34 +174,18 @@ class OVERPAINT_OT_points_clear(_OnPoints):
         points.clear(strip)
 
 
-class _OnServer(bpy.types.Operator):
+class _OnServer(Long, bpy.types.Operator):
     """A guide that the server makes for the active strip."""
 
     bl_options = {"REGISTER"}
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        """By a person: Blender stays free, the list of jobs shows how far it is."""
-        return self._begin(context, wait=False)
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """By a script: returns when the guide is there."""
-        return self._begin(context, wait=True)
-
-    def _begin(self, context: bpy.types.Context, *, wait: bool) -> set[str]:
+    def begin(self, context: bpy.types.Context, *, wait: bool) -> None:
         now, scene = session.current(), versions.sequencer_scene(context)
-        try:
-            strip, steps = timeline.active_strip(scene).name, self.steps(scene, now)
-            run = now.start(steps, f"{self.bl_idname} {strip}", name=f"{say(self.bl_label)} · {strip}")
-            if wait:
-                now.pump.wait(run)
-                self.report({"INFO"}, now.words)
-        except OverpaintError as error:
-            now.words, now.error = str(error), error
-            return _refuse(self, error)
-        except CancelledError:
-            self.report({"WARNING"}, "It was cancelled")
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        strip, steps = timeline.active_strip(scene).name, self.steps(scene, now)
+        run = now.start(steps, f"{self.bl_idname} {strip}", name=f"{say(self.bl_label)} · {strip}")
+        if wait:
+            now.pump.wait(run)
+            self.report({"INFO"}, now.words)
 
     def steps(self, scene: Any, now: session.Session) -> Steps[str]:
         """The use-case, which returns what is said of it. Raises OverpaintError where it cannot begin."""

@@ -16,29 +16,19 @@ from ..core.paint import paint
 from ..core.words import say
 from ..host import versions
 from . import session
+from .long import Long, refuse
 
 
-class OVERPAINT_OT_paint(bpy.types.Operator):
+class OVERPAINT_OT_paint(Long, bpy.types.Operator):
     """Paint the masked part of the selected strips; each take is placed above its strip when it is done"""
 
     bl_idname = "overpaint.paint"
     bl_label = "Paint"
     bl_options = {"REGISTER"}
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        """By a person: Blender stays free, the list of jobs shows how far it is."""
-        return self._begin(context, wait=False)
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """By a script: returns when the take is placed."""
-        return self._begin(context, wait=True)
-
-    def _begin(self, context: bpy.types.Context, *, wait: bool) -> set[str]:
+    def begin(self, context: bpy.types.Context, *, wait: bool) -> set[str]:
         now, fields, runs = session.current(), versions.sequencer_scene(context).overpaint, []
-        try:
-            draft, selections, backend = fields.draft(), now.timeline.read_selections(), now.backend()
-        except OverpaintError as error:
-            return _refuse(self, error)
+        draft, selections, backend = fields.draft(), now.timeline.read_selections(), now.backend()
         for selection in selections:
             job_id = uuid.uuid4().hex
             steps = paint(now.timeline, backend, now.tickets, draft, job_id, selection)
@@ -104,7 +94,7 @@ class OVERPAINT_OT_job(bpy.types.Operator):
         try:
             session.current().act(Act(self.act), self.job_id)
         except OverpaintError as error:
-            return _refuse(self, error)
+            return refuse(self, error)
         return {"FINISHED"}
 
 
@@ -124,7 +114,7 @@ class OVERPAINT_OT_cancel(bpy.types.Operator):
         try:
             now.act(Act.CANCEL, list(now.runs)[-1])
         except OverpaintError as error:
-            return _refuse(self, error)
+            return refuse(self, error)
         return {"FINISHED"}
 
 
@@ -132,18 +122,11 @@ def _wait(operator: bpy.types.Operator, run: Future[Any]) -> set[str]:
     try:
         session.current().pump.wait(run)
     except OverpaintError as error:
-        return _refuse(operator, error)
+        return refuse(operator, error)
     except CancelledError:
         operator.report({"WARNING"}, "The job was cancelled")
         return {"CANCELLED"}
     return {"FINISHED"}
-
-
-def _refuse(operator: bpy.types.Operator, error: OverpaintError) -> set[str]:
-    now = session.current()
-    now.words, now.error = str(error), error
-    operator.report({"ERROR"}, str(error))
-    return {"CANCELLED"}
 
 
 CLASSES = (OVERPAINT_OT_paint, OVERPAINT_OT_resume, OVERPAINT_OT_job, OVERPAINT_OT_cancel)

@@ -17,40 +17,26 @@ from ..core.words import say
 from ..host import keyframes, variants, versions
 from ..host import preview as strips
 from . import session
+from .long import Long
 from .takes import active_source
 
 JOB = "preview"  # what the session knows it by: there is one at most
 EVERY = 0.1  # seconds between two looks at what is drawn
 
 
-class OVERPAINT_OT_preview_frame(bpy.types.Operator):
+class OVERPAINT_OT_preview_frame(Long, bpy.types.Operator):
     """Paint only the current frame, quickly, and show it above the strip"""
 
     bl_idname = "overpaint.preview_frame"
     bl_label = "Preview Frame"
     bl_options = {"REGISTER"}
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        """By a person: Blender stays free."""
-        return self._begin(context, wait=False)
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """By a script: returns when the preview is shown."""
-        return self._begin(context, wait=True)
-
-    def _begin(self, context: bpy.types.Context, *, wait: bool) -> set[str]:
-        now = session.current()
-        try:
-            steps = _steps(context, same_pixels=False)
-            if wait:
-                now.pump.drain(steps)
-            else:
-                now.start(steps, JOB)
-        except OverpaintError as error:
-            now.words = str(error)
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+    def begin(self, context: bpy.types.Context, *, wait: bool) -> None:
+        now, steps = session.current(), _steps(context, same_pixels=False)
+        if wait:
+            now.pump.drain(steps)
+        else:
+            now.start(steps, JOB)
 
 
 class OVERPAINT_OT_clear_preview(bpy.types.Operator):

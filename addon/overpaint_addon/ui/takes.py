@@ -20,6 +20,7 @@ from ..core.words import say
 from ..host import meta, variants, versions, waste
 from . import options as engine_options
 from . import session
+from .long import Long
 
 
 class OverpaintLoop(bpy.types.PropertyGroup):
@@ -113,39 +114,25 @@ class OVERPAINT_OT_copy_seed(_OnTake):
         scene.overpaint.seed = variant.take.seed
 
 
-class OVERPAINT_OT_paint_takes(bpy.types.Operator):
+class OVERPAINT_OT_paint_takes(Long, bpy.types.Operator):
     """Paint several takes at once, each with the next seed; the pixels are captured and sent once"""
 
     bl_idname = "overpaint.paint_takes"
     bl_label = "Paint Takes"
     bl_options = {"REGISTER"}
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        """By a person: Blender stays free, each take is shown when it is done."""
-        return self._begin(context, wait=False)
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """By a script: returns when all takes are placed; the last one is shown."""
-        return self._begin(context, wait=True)
-
-    def _begin(self, context: bpy.types.Context, *, wait: bool) -> set[str]:
+    def begin(self, context: bpy.types.Context, *, wait: bool) -> None:
         now, scene = session.current(), versions.sequencer_scene(context)
-        try:
-            draft = scene.overpaint.draft()
-            seeds = {uuid.uuid4().hex: seed for seed in core.seeds(draft.seed, scene.overpaint_loop.takes)}
-            steps = submit_batch(now.timeline, now.backend(), now.tickets, draft, seeds)
-            if wait:
-                for ticket in now.pump.drain(steps):
-                    now.pump.drain(resume(now.timeline, now.backend(), now.tickets, ticket))
-            else:
-                sent = now.start(steps, next(iter(seeds)), draft.prompt or say("Takes"))
-                sent.add_done_callback(_follow_each)
-                scene.overpaint.renew_seed()
-        except OverpaintError as error:
-            now.words, now.error = str(error), error
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        draft = scene.overpaint.draft()
+        seeds = {uuid.uuid4().hex: seed for seed in core.seeds(draft.seed, scene.overpaint_loop.takes)}
+        steps = submit_batch(now.timeline, now.backend(), now.tickets, draft, seeds)
+        if wait:
+            for ticket in now.pump.drain(steps):
+                now.pump.drain(resume(now.timeline, now.backend(), now.tickets, ticket))
+        else:
+            sent = now.start(steps, next(iter(seeds)), draft.prompt or say("Takes"))
+            sent.add_done_callback(_follow_each)
+            scene.overpaint.renew_seed()
 
 
 def _follow_each(sent: Future[Any]) -> None:
