@@ -344,21 +344,13 @@ def eval(args: argparse.Namespace) -> int:
         out=args.out,
         report=lambda words: print(words, file=sys.stderr, flush=True),
     )
-    if args.json:
-        print(json.dumps(figures))
-    else:
-        for name, value in _lines(figures):
-            print(f"{name:40} {value}")
+    _show_figures(args, figures)
     return 0
 
 
 def bench(args: argparse.Namespace) -> int:
     figures = args.measure(args)
-    if args.json:
-        print(json.dumps(figures))
-    else:
-        for name, value in _lines(figures):
-            print(f"{name:40} {value}")
+    _show_figures(args, figures)
     return 0
 
 
@@ -404,6 +396,14 @@ def _learned(args: argparse.Namespace) -> Any:
     except ModuleNotFoundError as error:
         what = f"{error.name} is needed, and it is not installed"
         raise Unavailable(field="engine", message=what, remedy="Say pip install 'overpaint[engines]'") from None
+
+
+def _show_figures(args: argparse.Namespace, figures: dict[str, Any]) -> None:
+    if args.json:
+        print(json.dumps(figures))
+        return
+    for name, value in _lines(figures):
+        print(f"{name:40} {value}")
 
 
 def _lines(figures: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

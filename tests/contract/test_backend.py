@@ -5,44 +5,24 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from overpaint.client import Client
 from overpaint.clip import Clip, Rate, Size
 from overpaint.codec import digest
 from overpaint.edit import Edit, Guide, GuideKey, Input, Keyframe, OptionValue, Stroke, Task
 from overpaint.errors import Conflict, Corrupt, Invalid, Missing
 from overpaint.job import EventKind, JobSpec, JobState
-from overpaint_addon.link.courier import Courier
 
-from tests.fakes import FakeBackend, clip_frames, held_mask, wait_for
+from tests.fakes import clip_frames, held_mask, wait_for
 from tests.pictures import read_picture
-from tests.serving import serving
 
 FRAMES = clip_frames()
 MASK = np.zeros((24, 32), np.uint8)
 MASK[6:15, 10:20] = 255
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("live") / "jobs") as server:
-        yield server.address
-
-
-@pytest.fixture(params=["fake", "live"])
-def backend(request: pytest.FixtureRequest) -> Iterator[Any]:
-    if request.param == "fake":
-        yield FakeBackend()
-        return
-    courier = Courier(Client(request.getfixturevalue("live")))
-    yield courier
-    courier.close()
 
 
 def job(frames: list[np.ndarray] = FRAMES, mask: np.ndarray = MASK, **edit: Any) -> JobSpec:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,26 +14,6 @@ from overpaint.codec import digest
 from overpaint.edit import Guide, GuideKey, Input, Knot, Stroke
 from overpaint.errors import Cancelled, Invalid, OverpaintError
 from overpaint.order import Click, GuideFrame, GuideOrder, LinesOrder, MadeGuide, TrackOrder
-from overpaint_addon.link.courier import Courier
-
-from tests.fakes import FakeBackend
-from tests.serving import serving
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("live") / "jobs") as server:
-        yield server.address
-
-
-@pytest.fixture(params=["fake", "live"])
-def backend(request: pytest.FixtureRequest) -> Iterator[Any]:
-    if request.param == "fake":
-        yield FakeBackend()
-        return
-    courier = Courier(Client(request.getfixturevalue("live")))
-    yield courier
-    courier.close()
 
 
 def square(length: int = 5, side: int = 48) -> list[np.ndarray]:
