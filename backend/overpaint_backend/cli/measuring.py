@@ -1,0 +1,204 @@
+"""Measuring: how good an engine's pictures are, and how long things take."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from overpaint.errors import Invalid, Unavailable
+
+from overpaint_backend.cli.arguments import (
+    Run,
+    Verbs,
+    add_device,
+    add_group,
+    add_json,
+    add_option,
+    add_verb,
+    add_weights,
+    add_what,
+    device,
+    options,
+    weights_root,
+)
+
+Figures: TypeAlias = dict[str, Any]
+
+
+def add_verbs(verbs: Verbs) -> None:
+    _add_eval(verbs)
+    group = add_group(verbs, "bench", "measure")
+    _add_wire(group)
+    _add_ui(group)
+    _add_flops(group)
+    _add_paint(group)
+    _add_shortcuts(group)
+
+
+def _add_eval(verbs: Verbs) -> None:
+    words = "edit clips whose true result is known, and measure how near the engine comes"
+    one = add_verb(verbs, "eval", _shown(evaluate), words)
+    one.add_argument(
+        "--suite",
+        choices=["instances", "folder"],
+        default="instances",
+        help="instances: drawn figures, to be repainted in other colours; folder: a data set, to be painted anew",
+    )
+    one.add_argument("--seed", type=int, default=0, help="of the drawn clips; each gives others")
+    one.add_argument("--folder", type=Path, help="the data set")
+    one.add_argument("--clips", type=int, help="how many: 100 drawn ones unless said, or all of the folder")
+    one.add_argument("--engine", default="vires-small")
+    add_option(one)
+    one.add_argument("--backbone", metavar="MODULE:OBJECT", help="for frame and text consistency: CLIP, say")
+    one.add_argument("--flow", metavar="MODULE:OBJECT", help="for the warp error: RAFT, say; OpenCV's DIS unless given")
+    one.add_argument("--out", type=Path, help="folder for report.json, clips.csv and index.html; must be new")
+    add_device(one)
+    add_weights(one)
+    add_json(one)
+
+
+def evaluate(args: argparse.Namespace) -> Figures:
+    from overpaint_backend import registry
+    from overpaint_backend.measure.evaluate import run_eval
+
+    card = registry.card(args.engine)
+    return run_eval(
+        suite=args.suite,
+        engine=args.engine,
+        device=device(args),
+        weights=weights_root(args),
+        seed=args.seed,
+        clips=args.clips,
+        folder=args.folder,
+        options=options(args, card),
+        backbone=args.backbone,
+        flow=args.flow,
+        out=args.out,
+        report=lambda words: print(words, file=sys.stderr, flush=True),
+    )
+
+
+def _add_wire(group: Verbs) -> None:
+    one = add_what(group, "wire", _shown(wire), "our stream against PNG over HTTP")
+    one.add_argument("--clip", type=Path, help="movie to measure with; a generated one unless given")
+    one.add_argument("--repeats", type=int, default=5)
+    add_json(one)
+
+
+def wire(args: argparse.Namespace) -> Figures:
+    from overpaint_backend.measure.wire import bench_wire
+    from overpaint_backend.media import probe, read_frames
+
+    return bench_wire(None if args.clip is None else list(read_frames(probe(args.clip))), args.repeats)
+
+
+def _add_ui(group: Verbs) -> None:
+    words = "how long the add-on holds up a real Blender while a strip is painted"
+    one = add_what(group, "ui", _shown(ui), words)
+    one.add_argument("--blender", type=Path, required=True, help="a Python with the bpy module")
+    one.add_argument("--extension", type=Path, required=True, help="the add-on's zip")
+    one.add_argument("--frames", type=int, default=300, help="of 1920x1080")
+    add_json(one)
+
+
+def ui(args: argparse.Namespace) -> Figures:
+    from overpaint_backend.measure.ui import bench_ui
+
+    return bench_ui(args.blender, args.extension, args.frames)
+
+
+def _add_flops(group: Verbs) -> None:
+    words = "the work of a clip, counted: the same on every machine"
+    one = add_what(group, "flops", _shown(flops), words)
+    one.add_argument("--engine", default="vires")
+    one.add_argument("--frames", type=int, default=51)
+    one.add_argument("--size", type=int, default=512, metavar="PIXELS", help="of each side")
+    one.add_argument(
+        "--mask", type=Path, help="movie or pictures: where the sketch is; it may be anywhere unless given"
+    )
+    one.add_argument("--text", type=int, default=150, metavar="TOKENS", help="length of the prompt")
+    one.add_argument("--steps", type=int, default=30)
+    add_json(one)
+
+
+def flops(args: argparse.Namespace) -> Figures:
+    return _learned(args).bench_flops(
+        frames=args.frames, size=args.size, mask=args.mask, text=args.text, steps=args.steps
+    )
+
+
+def _add_paint(group: Verbs) -> None:
+    words = "the time of a clip on this machine, stage by stage"
+    one = add_what(group, "paint", _shown(paint), words)
+    _add_model(one, frames=17, size=128, steps=4)
+
+
+def paint(args: argparse.Namespace) -> Figures:
+    return _learned(args).bench_paint(
+        weights=args.weights, frames=args.frames, size=args.size, steps=args.steps, device=args.device
+    )
+
+
+def _add_shortcuts(group: Verbs) -> None:
+    words = "what each approximation saves, and what it costs"
+    one = add_what(group, "shortcuts", _shown(shortcuts), words)
+    _add_model(one, frames=17, size=64, steps=12)
+
+
+def shortcuts(args: argparse.Namespace) -> Figures:
+    return _learned(args).bench_shortcuts(
+        weights=args.weights, frames=args.frames, size=args.size, steps=args.steps, device=args.device
+    )
+
+
+def _add_model(to: argparse.ArgumentParser, *, frames: int, size: int, steps: int) -> None:
+    """The numbers are those of a CPU, unless others are said."""
+    to.add_argument("--engine", default="vires")
+    to.add_argument("--weights", type=Path, help="random ones unless given; on a CPU those are of a small model")
+    to.add_argument("--frames", type=int, help=f"51 unless said; {frames} on a CPU")
+    to.add_argument("--size", type=int, metavar="PIXELS", help=f"of each side: 512 unless said; {size} on a CPU")
+    to.add_argument("--steps", type=int, help=f"30 unless said; {steps} on a CPU")
+    add_device(to)
+    add_json(to)
+
+
+def _learned(args: argparse.Namespace) -> Any:
+    """The module of a benchmark that computes with torch, which this room must not import. Raises in words."""
+    from overpaint_backend import registry
+
+    if registry.card(args.engine).name != "vires":
+        raise Invalid(field="engine", message=f"{args.engine} cannot be measured so", remedy="Choose vires")
+    try:
+        return importlib.import_module(f"overpaint_backend.measure.{args.what}")
+    except ModuleNotFoundError as error:
+        what = f"{error.name} is needed, and it is not installed"
+        raise Unavailable(field="engine", message=what, remedy="Say pip install 'overpaint[engines]'") from None
+
+
+def _shown(measure: Callable[[argparse.Namespace], Figures]) -> Run:
+    """The verb that shows what `measure` finds."""
+
+    def run(args: argparse.Namespace) -> int:
+        figures = measure(args)
+        if args.json:
+            print(json.dumps(figures))
+        else:
+            for name, value in _lines(figures):
+                print(f"{name:40} {value}")
+        return 0
+
+    return run
+
+
+def _lines(figures: Figures, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Nested figures as flat names and values."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            yield from _lines(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

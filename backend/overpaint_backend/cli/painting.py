@@ -1,0 +1,212 @@
+"""Painting: a clip becomes a take, here or by a server."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from overpaint.card import EngineCard, usual
+from overpaint.clip import Rate
+from overpaint.edit import Input, Task
+from overpaint.errors import Cancelled, Invalid, Missing
+from overpaint.job import EventKind, JobEvent, JobSpec
+
+from overpaint_backend.cli.arguments import (
+    Verbs,
+    add_device,
+    add_json,
+    add_option,
+    add_server,
+    add_verb,
+    add_weights,
+    client,
+    device,
+    note,
+    options,
+    show,
+)
+
+if TYPE_CHECKING:
+    from overpaint_backend.files import Files
+
+
+def add_verbs(verbs: Verbs) -> None:
+    one = add_verb(verbs, "paint", paint, "paint a clip here, without a server")
+    _add_request(one)
+    add_weights(one)
+    add_device(one)
+
+    one = add_verb(verbs, "submit", submit, "have a server paint a clip")
+    _add_request(one)
+    add_server(one)
+
+
+def _add_request(to: argparse.ArgumentParser) -> None:
+    to.add_argument("--clip", type=Path, required=True, help="movie, or folder of pictures")
+    to.add_argument("--mask", type=Path, help="movie, folder of pictures, or one picture for all frames")
+    to.add_argument("--sketch", action="append", metavar="[FRAME=]PATH", help="for all frames, or some (repeat)")
+    to.add_argument("--depth", action="append", metavar="[FRAME=]PATH", help="likewise")
+    to.add_argument("--edge", action="append", metavar="[FRAME=]PATH", help="likewise")
+    to.add_argument("--keyframe", action="append", metavar="FRAME=PATH", help="a finished picture (repeat)")
+    to.add_argument("--task", choices=[task.value for task in Task], default=Task.REPAINT.value)
+    to.add_argument("--prompt", default="")
+    to.add_argument("--negative-prompt", default="")
+    to.add_argument("--seed", type=int, default=0)
+    to.add_argument("--engine", help="the one that suits what is given, unless said; see `overpaint engines`")
+    add_option(to)
+    to.add_argument("--grow", type=float, default=0.0, help="widen the mask by so many pixels")
+    to.add_argument("--feather", type=float, default=0.0, help="soften the mask's edge over so many pixels")
+    to.add_argument("--rate", type=_rate, help="frames a second where the clip is pictures; 30000/1001 works")
+    to.add_argument("--out", type=Path, required=True, help="folder for the take; must be new")
+    add_json(to)
+
+
+def _rate(text: str) -> Rate:
+    return Rate.of(Fraction(text))
+
+
+def paint(args: argparse.Namespace) -> int:
+    from overpaint_backend import registry
+    from overpaint_backend.desk import Desk
+    from overpaint_backend.files import check_out, gather, write_take
+    from overpaint_backend.jobs.spool import Spool
+    from overpaint_backend.jobs.store import Store
+    from overpaint_backend.settings import load_settings
+    from overpaint_backend.workers.local import paint_claimed
+
+    check_out(args.out)
+    settings = load_settings(flags={"weights": args.weights})
+    build = partial(registry.build, device=device(args), weights=settings.weights)
+    with tempfile.TemporaryDirectory(prefix="overpaint-") as name:
+        store, spool = Store(Path(name) / "jobs.sqlite"), Spool(Path(name) / "spool")
+        desk = Desk(settings, store, spool)
+        spec, notes = gather(_files(args, desk.engines()), spool)
+        note(args, notes)
+        desk.open(spec)
+        desk.seal(spec.id)
+
+        def work() -> None:
+            claimed = store.claim("paint", lease=1e9)
+            assert claimed is not None
+            try:
+                paint_claimed(claimed, None, build, store, spool, "paint")
+            finally:
+                desk.close()  # whatever happened, nobody waits for more
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        try:
+            _follow(args, lambda: desk.watch(spec.id, 0), lambda: desk.cancel(spec.id))
+        finally:
+            worker.join()
+        write_take(args.out, spec, map(spool.get, spec.clip.frames), desk.take(spec.id, 0)[1])
+    _done(args, spec)
+    return 0
+
+
+def submit(args: argparse.Namespace) -> int:
+    from overpaint_backend.files import check_out, gather, write_take
+    from overpaint_backend.jobs.spool import Spool
+
+    check_out(args.out)
+    with tempfile.TemporaryDirectory(prefix="overpaint-") as name, client(args) as server:
+        spool = Spool(Path(name) / "spool")
+        files = _files(args, server.engines())  # says that nobody is there before the long read
+        spec, notes = gather(files, spool)
+        note(args, notes)
+        _, missing = server.open_job(spec)
+        if missing:
+            server.upload(spec.id, map(spool.get, missing), missing)
+        server.seal_job(spec.id)
+        _follow(args, lambda: server.watch(spec.id), lambda: server.cancel(spec.id))
+        write_take(args.out, spec, map(spool.get, spec.clip.frames), server.fetch(spec.id))
+    _done(args, spec)
+    return 0
+
+
+def _files(args: argparse.Namespace, cards: Sequence[EngineCard]) -> Files:
+    """The edit by paths; an engine that is unknown, or cannot be found, is said before anything is read."""
+    from overpaint_backend.files import Files
+
+    guides: dict[Input, Path | dict[int, Path]] = {}
+    for kind, given in ((Input.SKETCH, args.sketch), (Input.DEPTH, args.depth), (Input.EDGE, args.edge)):
+        if given:
+            guides[kind] = _by_frame(given, kind)
+    keyframes = _by_frame(args.keyframe, "keyframe") if args.keyframe else {}
+    if isinstance(keyframes, Path):
+        raise Invalid(field="keyframe", message=f"{keyframes} has no frame", remedy="Say FRAME=PATH, 0=first.png say")
+    words = {Input.MASK: args.mask, Input.PROMPT: args.prompt, Input.NEGATIVE_PROMPT: args.negative_prompt}
+    given = {*guides, *(kind for kind, value in words.items() if value), *([Input.KEYFRAME] if keyframes else [])}
+    task = Task(args.task)
+    if args.engine:
+        card = next((card for card in cards if card.name == args.engine), None)
+        if card is None:
+            known = ", ".join(card.name for card in cards)
+            raise Missing(field="engine", message=f"there is no engine {args.engine!r}", remedy=f"Choose {known}")
+    else:
+        card = usual(cards, task, frozenset(given))
+        note(args, (f"the engine {card.name} paints",))
+    return Files(
+        clip=args.clip,
+        engine=card.name,
+        task=task,
+        mask=args.mask,
+        guides=guides,
+        keyframes=keyframes,
+        prompt=args.prompt,
+        negative_prompt=args.negative_prompt,
+        seed=args.seed,
+        grow=args.grow,
+        feather=args.feather,
+        options=options(args, card),
+        rate=args.rate,
+    )
+
+
+def _by_frame(given: list[str], field: str) -> Path | dict[int, Path]:
+    """["PATH"] or ["FRAME=PATH", ...]."""
+    pairs = [text.partition("=") for text in given]
+    if len(given) == 1 and not (pairs[0][1] and pairs[0][0].isdigit()):
+        return Path(given[0])
+    for frame, equals, _ in pairs:
+        if not equals or not frame.isdigit():
+            raise Invalid(field=field, message=f"{frame!r} is not FRAME=PATH", remedy="Say 0=first.png, say")
+    return {int(frame): Path(path) for frame, _, path in pairs}
+
+
+def _follow(args: argparse.Namespace, watch: Callable[[], Iterator[JobEvent]], cancel: Callable[[], object]) -> None:
+    """Show the job's events until it has ended; Ctrl-C and SIGTERM cancel it. Raises what it failed with."""
+    from overpaint_backend.progress import show
+
+    previous = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    last: JobEvent | None = None
+    try:
+        last = _last(show(watch(), as_json=args.json))
+    except KeyboardInterrupt:
+        cancel()
+        with suppress(KeyboardInterrupt):
+            last = _last(watch())
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    if last is None or last.kind is EventKind.CANCELLED:
+        raise Cancelled(field="job", message="the job was cancelled")
+    if last.kind is EventKind.FAILED:
+        raise Invalid(field=last.field, message=last.message, remedy=last.remedy)
+
+
+def _last(events: Iterator[JobEvent]) -> JobEvent | None:
+    return next(iter(deque(events, maxlen=1)), None)
+
+
+def _done(args: argparse.Namespace, spec: JobSpec) -> None:
+    result = {"job": spec.id, "out": str(args.out), "frames": len(spec.clip), "size": str(spec.clip.size)}
+    show(args, result, f"{len(spec.clip)} frames of {spec.clip.size} in {args.out}")

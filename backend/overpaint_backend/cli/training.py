@@ -1,0 +1,46 @@
+"""Training: weights of one's own."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+from overpaint.errors import Unavailable
+
+from overpaint_backend.cli.arguments import Verbs, add_verb, add_weights, weights_root
+
+
+def add_verbs(verbs: Verbs) -> None:
+    words = "train a VIRES of your own: a small one on drawn figures, or the published one on a data set"
+    one = add_verb(verbs, "train", train, words)
+    one.add_argument("--config", default="small", help="small, one of its ablations, or published")
+    one.add_argument("--data", type=Path, metavar="FOLDER", help="data set to learn from, in place of drawn figures")
+    one.add_argument("--out", type=Path, required=True, help="folder for weights and progress; --weights takes it")
+    one.add_argument("--steps", type=int, help="end after so many; the config's number unless given")
+    one.add_argument("--minutes", type=float, help="end after so long; --resume goes on")
+    one.add_argument("--resume", action="store_true", help="go on where --out was left, however it ended")
+    add_weights(one)
+
+
+def train(args: argparse.Namespace) -> int:
+    from overpaint_backend.train.settings import named
+
+    settings = named(args.config)
+    try:
+        room = importlib.import_module("overpaint_backend.train.run")
+    except ModuleNotFoundError as error:
+        what = f"{error.name} is needed, and it is not installed"
+        raise Unavailable(field="train", message=what, remedy="Say pip install 'overpaint[engines]'") from None
+    run = room.train(
+        settings,
+        args.out,
+        steps=args.steps,
+        minutes=args.minutes,
+        resume=args.resume,
+        data=args.data,
+        weights=weights_root(args),
+    )
+    if run.first:
+        print(f"{run.step} steps in {run.seconds / 60:.0f} min; weights are in {args.out}")
+    return 0
