@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -20,16 +20,21 @@ from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary
 from overpaint.order import GuideOrder
 
 from overpaint_backend import registry
+from overpaint_backend.access import Caller, Scope
 from overpaint_backend.guides.mask import weight
 from overpaint_backend.guides.raster import rasterise
 from overpaint_backend.jobs.spool import Spool
-from overpaint_backend.jobs.store import Store
+from overpaint_backend.jobs.store import Store, unknown
 from overpaint_backend.pipeline.plan import plan_job
 from overpaint_backend.pipeline.region import Box, mask_box
 from overpaint_backend.settings import Settings
 
 QUEUEING = (EventKind.SEALED, EventKind.LOST, EventKind.RESUMED, EventKind.MOVED_UP, EventKind.RETRIED)
 LOOK = 0.03  # seconds between two looks for new events
+MOST_PRIORITY = 10
+
+Shapes = Mapping[str, tuple[tuple[int, ...], int]]
+"""Digest -> (height, width, channels) and bits a channel."""
 
 
 @cache
@@ -66,7 +71,10 @@ def _cpu() -> Device:
 
 
 class Desk:
-    """The workshop's desk. Every method may be called from any thread."""
+    """The workshop's desk. Every method may be called from any thread.
+
+    A job that the caller may not see is answered as one that does not exist.
+    """
 
     def __init__(self, settings: Settings, store: Store, spool: Spool) -> None:
         self._settings, self._store, self._spool = settings, store, spool
@@ -114,10 +122,49 @@ class Desk:
         mask = rasterise(guide, frame, size)
         return None if mask is None else mask_box(weight(mask, guide))
 
-    def open(self, spec: JobSpec) -> tuple[JobState, tuple[str, ...]]:
-        """Announce a job: its state, and the digests whose pixels are missing. Opening it again answers the same."""
+    def open(self, caller: Caller, spec: JobSpec, priority: int = 0) -> tuple[JobState, tuple[str, ...]]:
+        """Announce a job: its state, and the digests whose pixels are missing. Opening it again answers the same.
+
+        Pixels that the caller never sent are missing, whoever else sent them. Raises Exhausted above an allowance.
+        """
+        caller.need(Scope.PAINT)
         self._check(spec, registry.card(spec.engine))
-        return self._store.open(spec), self._spool.missing(spec.digests())
+        if abs(priority) > MOST_PRIORITY:
+            what = f"the priority {priority} is not from -{MOST_PRIORITY} to {MOST_PRIORITY}"
+            raise Invalid(field="priority", message=what, remedy="Give 0 for what is neither urgent nor idle")
+        size = sum(
+            height * width * channels * depth // 8 for (height, width, channels), depth in _shapes(spec).values()
+        )
+        self._check_allowance(caller, spec, size)
+        state = self._store.open(spec, caller.name, priority, size)
+        return state, self._missing(caller.name, spec.digests())
+
+    def _missing(self, owner: str, named: Iterable[str]) -> tuple[str, ...]:
+        """Those of the digests `named` whose pixels are not here, or that `owner` never sent."""
+        digests = tuple(named)
+        unproven = self._store.unproven(owner, digests)
+        absent = frozenset(self._spool.missing(one for one in digests if one not in unproven))
+        return tuple(one for one in digests if one in unproven or one in absent)
+
+    def _check_allowance(self, caller: Caller, spec: JobSpec, size: int) -> None:
+        allowance, clip = caller.allowance, spec.clip
+        jobs, kept = self._store.holdings(caller.name, besides=spec.id)
+        for field, asked, most, what, remedy in (
+            ("frames", len(clip), allowance.frames, "frames in a clip", "Choose a shorter range"),
+            ("pixels", clip.size.pixels, allowance.pixels, "pixels in a frame", "Lower the resolution"),
+            ("jobs", jobs + 1, allowance.jobs, "jobs at a time", "Wait until one has ended, or cancel one"),
+            ("bytes", kept + size, allowance.bytes, "bytes of pixels in all its jobs", "Delete jobs that have ended"),
+        ):
+            if most and asked > most:
+                words = f"{caller.name} may have {most} {what}, and this would make {asked}"
+                raise Exhausted(field=field, message=words, remedy=remedy)
+
+    def _see(self, caller: Caller, job: str) -> str:
+        """Whose job it is. Raises Missing where there is none that the caller may see."""
+        owner = self._store.owner(job)
+        if not caller.sees(owner):
+            raise unknown(job)
+        return owner
 
     def _check_size(self, length: int, size: Size) -> None:
         if length > self._settings.max_frames:
@@ -141,16 +188,15 @@ class Desk:
             more = f" (and {len(problems) - 1} more: {'; '.join(map(str, problems[1:]))})" if problems[1:] else ""
             raise Invalid(field=first.field, message=first.message + more, remedy=first.remedy)
 
-    def keep(self, job: str, frames: Iterator[tuple[str, np.ndarray]]) -> int:
+    def keep(self, caller: Caller, job: str, frames: Iterator[tuple[str, np.ndarray]]) -> int:
         """Keep proven frames that the job names, as they arrive; returns how many. Raises Invalid for any other frame."""
-        return self._keep(_shapes(self._store.spec(job)), frames, "job")
+        owner = self._see(caller, job)
+        return self._keep(owner, _shapes(self._store.spec(job)), frames, "job")
 
-    def _keep(
-        self, wanted: Mapping[str, tuple[tuple[int, ...], int]], frames: Iterator[tuple[str, np.ndarray]], by: str
-    ) -> int:
+    def _keep(self, owner: str, wanted: Shapes, frames: Iterator[tuple[str, np.ndarray]], by: str) -> int:
         kept = 0
         for digest, frame in frames:
-            if wanted.get(digest) != (frame.shape, frame.dtype.itemsize * 8):
+            if wanted.get(digest) != (_three(frame.shape), frame.dtype.itemsize * 8):
                 what = (
                     f"is not named by the {by}" if digest not in wanted else "has another shape or depth than the clip"
                 )
@@ -158,34 +204,38 @@ class Desk:
                     field="frames", message=f"the frame {digest[:12]} {what}", remedy="Send what the server lacks"
                 )
             self._spool.put(frame, digest)
+            self._store.prove(owner, digest)
             kept += 1
         return kept
 
-    def missing_for(self, order: GuideOrder) -> tuple[str, ...]:
+    def missing_for(self, caller: Caller, order: GuideOrder) -> tuple[str, ...]:
         """The digests of an order whose pixels are not here. Raises Exhausted where it is too large."""
+        caller.need(Scope.PAINT)
         self._check_size(len(order.frames), order.size)
-        return self._spool.missing(order.digests())
+        return self._missing(caller.name, order.digests())
 
-    def keep_for(self, order: GuideOrder, frames: Iterator[tuple[str, np.ndarray]]) -> None:
+    def keep_for(self, caller: Caller, order: GuideOrder, frames: Iterator[tuple[str, np.ndarray]]) -> None:
         """Keep proven frames that the order names. Raises Invalid for any other frame, Conflict where some are missing."""
         shape, depth = (order.size.height, order.size.width), order.depth
         pictures = {one.pixels: ((*shape, 3), depth) for one in order.frames}
-        self._keep({digest: (shape, 8) for digest in order.digests()} | pictures, frames, "order")
-        missing = self._spool.missing(order.digests())
+        wanted: Shapes = {**{digest: ((*shape, 1), 8) for digest in order.digests()}, **pictures}
+        self._keep(caller.name, wanted, frames, "order")
+        missing = self._missing(caller.name, order.digests())
         if missing:
             what = f"{len(missing)} frames of the order are missing, the first is {missing[0][:12]}"
             raise Conflict(field="frames", message=what, remedy="Send what the answer names")
 
-    def seal(self, job: str) -> JobState:
+    def seal(self, caller: Caller, job: str) -> JobState:
         """All pixels are there: queue the job. Sealing it again changes nothing. Raises Conflict naming what is missing."""
+        owner = self._see(caller, job)
         state = self._store.state(job)
         if state is not JobState.OPEN:
             return state
-        self._check_pixels(job)
+        self._check_pixels(job, owner)
         return self._store.record(job, EventKind.SEALED)
 
-    def _check_pixels(self, job: str) -> None:
-        missing = self._spool.missing(self._store.spec(job).digests())
+    def _check_pixels(self, job: str, owner: str) -> None:
+        missing = self._missing(owner, self._store.spec(job).digests())
         if missing:
             raise Conflict(
                 field="frames",
@@ -193,8 +243,9 @@ class Desk:
                 remedy="Open the job again and upload what is missing",
             )
 
-    def watch(self, job: str, after: int) -> Iterator[JobEvent]:
+    def watch(self, caller: Caller, job: str, after: int) -> Iterator[JobEvent]:
         """The events after number `after`, those to come as well; ends when the job has ended."""
+        self._see(caller, job)
         while True:
             # In this order, so that nothing is missed: an event after the last look, or the end after the last event.
             closing, state = self._closing, self._store.state(job)
@@ -210,8 +261,9 @@ class Desk:
                 )
             time.sleep(LOOK)
 
-    def take(self, job: str, start: int) -> tuple[tuple[str, ...], Iterator[np.ndarray]]:
+    def take(self, caller: Caller, job: str, start: int) -> tuple[tuple[str, ...], Iterator[np.ndarray]]:
         """The take's frames from `start` on: their digests, and the patches "h w 4" over the source."""
+        self._see(caller, job)
         digests = self._store.take(job)
         if not 0 <= start <= len(digests):
             raise Invalid(
@@ -219,41 +271,57 @@ class Desk:
             )
         return digests[start:], map(self._spool.get, digests[start:])
 
-    def cancel(self, job: str) -> JobState:
+    def cancel(self, caller: Caller, job: str) -> JobState:
         """Cancel the job: at once where it waits, at its next step where it runs."""
+        self._see(caller, job)
         return self._store.cancel(job)
 
-    def pause(self, job: str) -> JobState:
+    def pause(self, caller: Caller, job: str) -> JobState:
         """Let no worker have the job until it is resumed; the one that paints it stops at its next step."""
+        self._see(caller, job)
         return self._store.ask(job, EventKind.PAUSED)
 
-    def resume(self, job: str) -> JobState:
+    def resume(self, caller: Caller, job: str) -> JobState:
         """A paused job goes back to its place in the queue."""
+        self._see(caller, job)
         return self._store.ask(job, EventKind.RESUMED)
 
-    def move_up(self, job: str) -> JobState:
-        """A queued job becomes the next one."""
+    def move_up(self, caller: Caller, job: str) -> JobState:
+        """A queued job becomes the next one of its owner."""
+        self._see(caller, job)
         return self._store.ask(job, EventKind.MOVED_UP)
 
-    def retry(self, job: str) -> JobState:
+    def retry(self, caller: Caller, job: str) -> JobState:
         """A failed or cancelled job goes to the end of the queue. Raises Conflict where pixels never arrived, or went."""
+        owner = self._see(caller, job)
         if self._store.state(job).ended:
-            self._check_pixels(job)
+            self._check_pixels(job, owner)
         return self._store.ask(job, EventKind.RETRIED)
 
-    def jobs(self) -> tuple[JobSummary, ...]:
-        return self._store.summaries()
+    def jobs(self, caller: Caller) -> tuple[JobSummary, ...]:
+        """The caller's jobs, or everybody's for an administrator; the newest first."""
+        return self._store.summaries(None if Scope.ADMIN in caller.scopes else caller.name)
 
-    def delete(self, job: str) -> None:
-        """Forget an ended job, and the pixels that no other job uses."""
-        for digest in self._store.delete(job):
+    def delete(self, caller: Caller, job: str) -> None:
+        """Forget an ended job, and the pixels and windows that no other job uses."""
+        self._see(caller, job)
+        digests, windows = self._store.delete(job)
+        for digest in digests:
             self._spool.drop(digest)
-        self._spool.drop_windows(job)
+        for key in windows:
+            self._spool.drop_window(key)
 
 
-def _shapes(spec: JobSpec) -> dict[str, tuple[tuple[int, ...], int]]:
+def _three(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A frame of one channel comes as "h w"."""
+    return shape if len(shape) == 3 else (*shape, 1)
+
+
+def _shapes(spec: JobSpec) -> Shapes:
     """For each digest of the job the shape and depth that its pixels must have."""
     height, width = spec.clip.size.height, spec.clip.size.width
-    guides = {key.pixels: ((height, width), 8) for guide in spec.edit.guides for key in guide.keys if key.pixels}
+    guides: Shapes = {
+        key.pixels: ((height, width, 1), 8) for guide in spec.edit.guides for key in guide.keys if key.pixels
+    }
     pictures = (*spec.clip.frames, *(keyframe.pixels for keyframe in spec.edit.keyframes))
-    return guides | {digest: ((height, width, 3), spec.clip.depth) for digest in pictures}
+    return {**guides, **{digest: ((height, width, 3), spec.clip.depth) for digest in pictures}}

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float32
 from overpaint.card import EngineCard
 from overpaint.clip import FrameRange
 from overpaint.edit import Edit, Input, Task, Track
+from overpaint.errors import Exhausted
 
 Conditioning = Any
 """What `encode` made of the edit; opaque to everyone but the engine that made it."""
@@ -63,6 +64,10 @@ class Progress(Protocol):
     def __call__(self, stage: str, step: int, steps: int) -> None: ...
 
 
+class OutOfMemory(Exhausted):
+    """The device's memory does not hold a window; a smaller one may do."""
+
+
 class Engine(Protocol):
     """A model behind our interface. Its package offers `card` and `build(device, weights) -> Engine`.
 
@@ -71,10 +76,24 @@ class Engine(Protocol):
 
     card: EngineCard
 
+    @property
+    def painter(self) -> str:
+        """All that decides pixels besides the window and the words: the engine, its version, its weights, the kind of device.
+
+        Windows are kept under it: where it is the same, a window is painted once.
+        """
+        ...
+
     def encode(self, edit: Edit) -> Conditioning:
-        """Make of the edit what every window needs: prompt embeddings, options. Once per job."""
+        """Make of the edit what every window needs: prompt embeddings, options. Once per job.
+
+        The edit has its task, prompts and options; guides, tracks, keyframes and seed come with each window.
+        """
         ...
 
     def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
-        """Paint one window. Pixels outside the mask may come back as anything: the composite keeps the source's."""
+        """Paint one window. Pixels outside the mask may come back as anything: the composite keeps the source's.
+
+        Raises OutOfMemory where the device's memory does not hold it; MemoryError counts as that too.
+        """
         ...

@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from overpaint.errors import Conflict, Invalid
 from overpaint.v1 import service_pb2, service_pb2_grpc
 
+from overpaint_backend.access import Door
 from overpaint_backend.desk import Desk, devices
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
@@ -41,14 +42,16 @@ class Server:
         for job in self._store.release(everyone=True):  # no worker can be alive: this server has none yet
             log.info("job %s is taken up again", job)
         self._desk = Desk(settings, self._store, spool)
-        token = settings.token()
+        door = Door(settings.tokens, guarded=not settings.here)
         self._grpc = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="call"),
-            interceptors=[Doorkeeper(token)] if token else [],
+            interceptors=[Doorkeeper(door)],
             options=(("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.so_reuseport", 0)),
         )
         maker = GuideMaker(folder / "spool", settings.weights, devices()[0].name)
-        service_pb2_grpc.add_OverpaintServiceServicer_to_server(Service(self._desk, settings, maker.make), self._grpc)
+        service_pb2_grpc.add_OverpaintServiceServicer_to_server(
+            Service(self._desk, door, settings, maker.make), self._grpc
+        )
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
@@ -103,7 +106,9 @@ def _bind(server: grpc.Server, settings: Settings) -> str:
             port = server.add_insecure_port(settings.listen)
         else:
             pairs = [(settings.key.read_bytes(), settings.certificate.read_bytes())]
-            port = server.add_secure_port(settings.listen, grpc.ssl_server_credentials(pairs))
+            clients = settings.clients and settings.clients.read_bytes()
+            trusted = grpc.ssl_server_credentials(pairs, clients, require_client_auth=bool(clients))
+            port = server.add_secure_port(settings.listen, trusted)
     except OSError as error:
         raise Invalid(
             field="certificate", message=f"{error.filename} cannot be read ({error.strerror})", remedy="Check the path"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hmac
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from overpaint.errors import Internal, Invalid, OverpaintError, Unauthenticated
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
 from overpaint.v1 import frames_pb2, guides_pb2, service_pb2, service_pb2_grpc
 
+from overpaint_backend.access import ANYONE, Caller, Door
 from overpaint_backend.desk import Desk
 from overpaint_backend.settings import Settings
 
@@ -47,7 +47,7 @@ def _answers(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def answered(self: Service, request: Any, context: grpc.ServicerContext) -> Any:
         try:
-            return method(self, request, context)
+            return method(self, request, self.caller(context), context)
         except Exception as error:
             _refuse(context, error)
 
@@ -60,7 +60,7 @@ def _streams(method: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any
     @functools.wraps(method)
     def streamed(self: Service, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         try:
-            yield from method(self, request, context)
+            yield from method(self, request, self.caller(context), context)
         except Exception as error:
             _refuse(context, error)
 
@@ -68,20 +68,29 @@ def _streams(method: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any
 
 
 class Service(service_pb2_grpc.OverpaintServiceServicer):
-    def __init__(self, desk: Desk, settings: Settings, make_guide: MakeGuide) -> None:
-        self._desk, self._make_guide = desk, make_guide
+    def __init__(self, desk: Desk, door: Door, settings: Settings, make_guide: MakeGuide) -> None:
+        self._desk, self._door, self._make_guide = desk, door, make_guide
         self._limits = codec.Limits(max_pixels=settings.max_pixels)
 
+    def caller(self, context: grpc.ServicerContext) -> Caller:
+        """Who calls: by the name in the certificate that TLS has checked, or by the token."""
+        names: Any = context.auth_context().get("x509_common_name", [b""])
+        return _caller(self._door, context.invocation_metadata(), names[0].decode("utf-8", "replace"))
+
     @_answers
-    def GetServer(self, request: service_pb2.GetServerRequest, context: grpc.ServicerContext) -> Any:
+    def GetServer(self, request: service_pb2.GetServerRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
         return wire.server_to_wire(self._desk.server())
 
     @_answers
-    def ListEngines(self, request: service_pb2.ListEnginesRequest, context: grpc.ServicerContext) -> Any:
+    def ListEngines(
+        self, request: service_pb2.ListEnginesRequest, caller: Caller, context: grpc.ServicerContext
+    ) -> Any:
         return service_pb2.ListEnginesResponse(engines=map(wire.card_to_wire, self._desk.engines()))
 
     @_answers
-    def EstimateJob(self, request: service_pb2.EstimateJobRequest, context: grpc.ServicerContext) -> Any:
+    def EstimateJob(
+        self, request: service_pb2.EstimateJobRequest, caller: Caller, context: grpc.ServicerContext
+    ) -> Any:
         size, edit = wire.size_from_wire(request.size), wire.edit_from_wire(request.edit)
         if request.depth not in (8, 16) or request.length < 1:
             raise Invalid(field="clip", message="a clip has 8 or 16 bits and at least one frame", remedy="Say both")
@@ -90,13 +99,13 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
         )
 
     @_answers
-    def OpenJob(self, request: service_pb2.OpenJobRequest, context: grpc.ServicerContext) -> Any:
-        state, missing = self._desk.open(wire.spec_from_wire(request.spec))
+    def OpenJob(self, request: service_pb2.OpenJobRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
+        state, missing = self._desk.open(caller, wire.spec_from_wire(request.spec), request.priority)
         return service_pb2.OpenJobResponse(state=wire.state_to_wire(state), missing=map(bytes.fromhex, missing))
 
     @_answers
     def UploadFrames(
-        self, request: Iterator[service_pb2.UploadFramesRequest], context: grpc.ServicerContext
+        self, request: Iterator[service_pb2.UploadFramesRequest], caller: Caller, context: grpc.ServicerContext
     ) -> service_pb2.UploadFramesResponse:
         first = next(request, None)
         if first is None:
@@ -111,71 +120,75 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
                 yield wire.chunk_from_wire(message.chunk)
                 message = next(request, None)
 
-        kept = self._desk.keep(first.job_id, chunks.unpack(pieces(), self._limits))
+        kept = self._desk.keep(caller, first.job_id, chunks.unpack(pieces(), self._limits))
         return service_pb2.UploadFramesResponse(frames=kept, bytes=received)
 
     @_answers
-    def SealJob(self, request: service_pb2.SealJobRequest, context: grpc.ServicerContext) -> Any:
-        return service_pb2.SealJobResponse(state=wire.state_to_wire(self._desk.seal(request.job_id)))
+    def SealJob(self, request: service_pb2.SealJobRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
+        return service_pb2.SealJobResponse(state=wire.state_to_wire(self._desk.seal(caller, request.job_id)))
 
     @_streams
-    def WatchJob(self, request: service_pb2.WatchJobRequest, context: grpc.ServicerContext) -> Iterator[Any]:
-        for event in self._desk.watch(request.job_id, request.after_event):
+    def WatchJob(
+        self, request: service_pb2.WatchJobRequest, caller: Caller, context: grpc.ServicerContext
+    ) -> Iterator[Any]:
+        for event in self._desk.watch(caller, request.job_id, request.after_event):
             yield service_pb2.WatchJobResponse(event=wire.event_to_wire(event))
             if not context.is_active():
                 return
 
     @_streams
-    def FetchFrames(self, request: service_pb2.FetchFramesRequest, context: grpc.ServicerContext) -> Iterator[Any]:
+    def FetchFrames(
+        self, request: service_pb2.FetchFramesRequest, caller: Caller, context: grpc.ServicerContext
+    ) -> Iterator[Any]:
         how = request.codec or frames_pb2.CODEC_DELTA_ZSTD
-        names, patches = self._desk.take(request.job_id, request.from_frame)
+        names, patches = self._desk.take(caller, request.job_id, request.from_frame)
         for chunk in chunks.pack(patches, codec.Codec(how), names):
             answer = service_pb2.FetchFramesResponse()
             wire.chunk_to_wire(chunk, answer.chunk)
             yield answer
 
     @_answers
-    def CancelJob(self, request: service_pb2.CancelJobRequest, context: grpc.ServicerContext) -> Any:
-        return service_pb2.CancelJobResponse(state=wire.state_to_wire(self._desk.cancel(request.job_id)))
+    def CancelJob(self, request: service_pb2.CancelJobRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
+        return service_pb2.CancelJobResponse(state=wire.state_to_wire(self._desk.cancel(caller, request.job_id)))
 
     @_answers
-    def PauseJob(self, request: service_pb2.PauseJobRequest, context: grpc.ServicerContext) -> Any:
-        return service_pb2.PauseJobResponse(state=wire.state_to_wire(self._desk.pause(request.job_id)))
+    def PauseJob(self, request: service_pb2.PauseJobRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
+        return service_pb2.PauseJobResponse(state=wire.state_to_wire(self._desk.pause(caller, request.job_id)))
 
     @_answers
-    def ResumeJob(self, request: service_pb2.ResumeJobRequest, context: grpc.ServicerContext) -> Any:
-        return service_pb2.ResumeJobResponse(state=wire.state_to_wire(self._desk.resume(request.job_id)))
+    def ResumeJob(self, request: service_pb2.ResumeJobRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
+        return service_pb2.ResumeJobResponse(state=wire.state_to_wire(self._desk.resume(caller, request.job_id)))
 
     @_answers
-    def MoveJobUp(self, request: service_pb2.MoveJobUpRequest, context: grpc.ServicerContext) -> Any:
-        return service_pb2.MoveJobUpResponse(state=wire.state_to_wire(self._desk.move_up(request.job_id)))
+    def MoveJobUp(self, request: service_pb2.MoveJobUpRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
+        return service_pb2.MoveJobUpResponse(state=wire.state_to_wire(self._desk.move_up(caller, request.job_id)))
 
     @_answers
-    def RetryJob(self, request: service_pb2.RetryJobRequest, context: grpc.ServicerContext) -> Any:
-        return service_pb2.RetryJobResponse(state=wire.state_to_wire(self._desk.retry(request.job_id)))
+    def RetryJob(self, request: service_pb2.RetryJobRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
+        return service_pb2.RetryJobResponse(state=wire.state_to_wire(self._desk.retry(caller, request.job_id)))
 
     @_answers
-    def ListJobs(self, request: service_pb2.ListJobsRequest, context: grpc.ServicerContext) -> Any:
-        return service_pb2.ListJobsResponse(jobs=map(wire.summary_to_wire, self._desk.jobs()))
+    def ListJobs(self, request: service_pb2.ListJobsRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
+        return service_pb2.ListJobsResponse(jobs=map(wire.summary_to_wire, self._desk.jobs(caller)))
 
     @_answers
-    def DeleteJob(self, request: service_pb2.DeleteJobRequest, context: grpc.ServicerContext) -> Any:
-        self._desk.delete(request.job_id)
+    def DeleteJob(self, request: service_pb2.DeleteJobRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
+        self._desk.delete(caller, request.job_id)
         return service_pb2.DeleteJobResponse()
 
     @_streams
     def MakeGuide(
-        self, request: Iterator[guides_pb2.MakeGuideRequest], context: grpc.ServicerContext
+        self, request: Iterator[guides_pb2.MakeGuideRequest], caller: Caller, context: grpc.ServicerContext
     ) -> Iterator[guides_pb2.MakeGuideResponse]:
         first = next(request, None)
         if first is None or first.WhichOneof("part") != "order":
             raise Invalid(field="order", message="the call does not begin with an order", remedy="Send it first")
         order = wire.order_from_wire(first.order)
-        missing = self._desk.missing_for(order)
+        missing = self._desk.missing_for(caller, order)
         yield guides_pb2.MakeGuideResponse(missing=guides_pb2.MissingPixels(digests=map(bytes.fromhex, missing)))
         if missing:
             pieces = (wire.chunk_from_wire(message.chunk) for message in request)
-            self._desk.keep_for(order, chunks.unpack(pieces, self._limits))
+            self._desk.keep_for(caller, order, chunks.unpack(pieces, self._limits))
         for answer in self._make_guide(order, context.is_active):
             if isinstance(answer, GuideProgress):
                 yield guides_pb2.MakeGuideResponse(progress=wire.guide_progress_to_wire(answer))
@@ -183,21 +196,26 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
                 yield guides_pb2.MakeGuideResponse(made=wire.made_to_wire(answer))
 
 
-def _turn_away(request: Any, context: grpc.ServicerContext) -> None:
-    words = "the token is missing or wrong"
-    _refuse(context, Unauthenticated(field="token", message=words, remedy="Ask the server's owner for its token"))
-
-
 class Doorkeeper(grpc.ServerInterceptor):
-    """Lets only those in who show the token; the health service is open, so that a supervisor may ask."""
+    """Turns away from the reflection service whoever has no token; our own methods ask for themselves, and health is open."""
 
-    def __init__(self, token: str) -> None:
-        self._wanted = f"Bearer {token}".encode()
+    def __init__(self, door: Door) -> None:
+        self._door = door
 
     def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
-        shown = dict(handler_call_details.invocation_metadata).get("authorization", "")
-        if handler_call_details.method.startswith("/grpc.health.v1.") or hmac.compare_digest(
-            shown.encode() if isinstance(shown, str) else shown, self._wanted
-        ):
-            return continuation(handler_call_details)
-        return grpc.unary_unary_rpc_method_handler(_turn_away)
+        if handler_call_details.method.startswith("/grpc.reflection."):
+            try:
+                _caller(self._door, handler_call_details.invocation_metadata)
+            except Unauthenticated as error:
+                refusal = error
+                return grpc.stream_stream_rpc_method_handler(lambda _, context: _refuse(context, refusal))
+        return continuation(handler_call_details)
+
+
+def _caller(door: Door, metadata: Any, certified: str = "") -> Caller:
+    """Who calls with this metadata, over TLS with a certificate of that name. Raises Unauthenticated."""
+    if door.open and not certified:
+        return ANYONE
+    shown = dict(metadata).get("authorization", "")
+    words = shown if isinstance(shown, str) else shown.decode("ascii", "replace")
+    return door.admit(words.removeprefix("Bearer "), certified)

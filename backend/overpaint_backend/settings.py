@@ -12,6 +12,8 @@ from typing import Any
 from overpaint.address import host_of, is_here
 from overpaint.errors import Invalid
 
+from overpaint_backend.access import callers
+
 PREFIX = "OVERPAINT_"
 
 
@@ -25,21 +27,25 @@ class Settings:
     """What the server can be told.
 
     `listen` is host:port (port 0: a free one). `folder` holds jobs and pixels, `weights` those of the engines (in `folder`
-    unless said). `token_file`, `certificate` and `key` are needed for any host but loopback. `max_frames` and `max_pixels` (of one frame) bound a job.
+    unless said). `tokens` lists who may call (`overpaint token` writes it; in `folder` unless said), `clients` is the PEM of
+    the authority whose certificates clients must show. Any host but loopback needs one of both, and `certificate` and `key`.
+    `max_frames` and `max_pixels` (of one frame) bound a job.
     """
 
     listen: str = "127.0.0.1:8765"
     folder: Path = Path()
     weights: Path = Path()
-    token_file: Path | None = None
+    tokens: Path = Path()
+    clients: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
     max_frames: int = 20_000
     max_pixels: int = 8192 * 4320
 
-    def token(self) -> str | None:
-        """The token that clients must show, or None."""
-        return None if self.token_file is None else read_token(self.token_file)
+    @property
+    def here(self) -> bool:
+        """Whether only this very machine can reach the server."""
+        return is_here(host_of(self.listen, "listen"))
 
 
 def read_token(file: Path) -> str:
@@ -71,7 +77,8 @@ def load_settings(file: Path | None = None, flags: Mapping[str, Any] | None = No
             field=unknown[0], message="there is no such setting", remedy=f"Known are: {', '.join(sorted(known))}"
         )
     parsed = {name: _parse(name, value) for name, value in values.items()}
-    settings = Settings(**{"weights": parsed["folder"] / "weights"} | parsed)
+    folder = parsed["folder"]
+    settings = Settings(**{"weights": folder / "weights", "tokens": folder / "tokens.json"} | parsed)
     _check(settings)
     return settings
 
@@ -86,14 +93,17 @@ def _parse(name: str, value: Any) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    host = host_of(settings.listen, "listen")
+    here = settings.here
     if (settings.certificate is None) != (settings.key is None):
         raise Invalid(
             field="certificate", message="a certificate and its key go together", remedy="Give both or neither"
         )
-    if not is_here(host) and (settings.token_file is None or settings.certificate is None):
+    if settings.clients is not None and settings.certificate is None:
+        what = "certificates of clients are checked by TLS, and there is no certificate for the server"
+        raise Invalid(field="clients", message=what, remedy="Give certificate and key as well")
+    if not here and (settings.certificate is None or not (settings.clients or callers(settings.tokens))):
         raise Invalid(
             field="listen",
             message=f"{settings.listen} can be reached from other machines",
-            remedy="Give token_file, certificate and key as well, or listen on 127.0.0.1",
+            remedy="Give certificate and key (overpaint cert), and make a token (overpaint token add); or listen on 127.0.0.1",
         )

@@ -86,7 +86,8 @@ class EngineCard:
     fraction of the mask's size. `sparse` lists the guides that may be there on some frames only.
     `memory_bytes_per_pixel` is working memory for each pixel of each frame of a window. Where nobody chooses, the engine
     of the highest `rank` that can do it paints; one below 0 is never asked unless it is named. `obstacle` says why a
-    server cannot use the engine at present, and is empty where it can.
+    server cannot use the engine at present, and is empty where it can. An engine that `carries` hands something to the
+    next window besides the frames that they share.
     """
 
     name: str
@@ -110,6 +111,12 @@ class EngineCard:
     memory_bytes_per_pixel: int = 64
     rank: int = 0
     obstacle: str = ""
+    carries: bool = False
+
+    @property
+    def chained(self) -> bool:
+        """Whether a window needs the one before it; the windows of other engines can be painted in any order."""
+        return self.overlap > 0 or self.carries
 
     def rule(self, task: Task) -> TaskRule | None:
         return next((rule for rule in self.tasks if rule.task == task), None)

@@ -86,9 +86,12 @@ class Client:
         )
         return wire.estimate_from_wire(self._call(self._stub.EstimateJob, request))
 
-    def open_job(self, spec: JobSpec) -> tuple[JobState, tuple[str, ...]]:
-        """Announce the job: its state, and the digests whose pixels the server lacks. Safe to repeat."""
-        answer = self._call(self._stub.OpenJob, pb.OpenJobRequest(spec=wire.spec_to_wire(spec)))
+    def open_job(self, spec: JobSpec, priority: int = 0) -> tuple[JobState, tuple[str, ...]]:
+        """Announce the job: its state, and the digests whose pixels the server lacks. Safe to repeat.
+
+        `priority` is from -10 to 10; the higher goes first.
+        """
+        answer = self._call(self._stub.OpenJob, pb.OpenJobRequest(spec=wire.spec_to_wire(spec), priority=priority))
         return wire.state_from_wire(answer.state), tuple(digest.hex() for digest in answer.missing)
 
     def upload(self, job: str, frames: Iterable[np.ndarray], names: Iterable[str] | None = None) -> int:

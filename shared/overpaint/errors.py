@@ -48,6 +48,12 @@ class Unauthenticated(OverpaintError):
     status = "UNAUTHENTICATED"
 
 
+class Forbidden(OverpaintError):
+    """The token is good, but not for this."""
+
+    status = "PERMISSION_DENIED"
+
+
 class Exhausted(OverpaintError):
     """Something is too large or too much."""
 
@@ -74,5 +80,16 @@ class Internal(OverpaintError):
 
 BY_STATUS: dict[str, type[OverpaintError]] = {
     error.status: error
-    for error in (Invalid, Missing, Conflict, Corrupt, Unauthenticated, Exhausted, Unavailable, Cancelled, Internal)
+    for error in (
+        Invalid,
+        Missing,
+        Conflict,
+        Corrupt,
+        Unauthenticated,
+        Forbidden,
+        Exhausted,
+        Unavailable,
+        Cancelled,
+        Internal,
+    )
 }

@@ -85,6 +85,8 @@ class JobEvent:
     `stage` names what is being done; `step` of `steps` how far that is; `windows` how many there are;
     `window` which one is done; `seconds_left` the estimate where there is one; `field`, `message` and `remedy` an error.
     `picture` is the newest painted frame; of a job's events only the last that had one keeps it.
+    `reused`: the window that is done was in the spool already, and was not painted again.
+    Of PLANNED, `step` is how often the plan was made smaller because memory ran out; `stage` then says what it is now.
     """
 
     number: int
@@ -101,6 +103,7 @@ class JobEvent:
     message: str = ""
     remedy: str = ""
     picture: Picture | None = None
+    reused: bool = False
 
     @property
     def share(self) -> float:
@@ -161,7 +164,11 @@ def advance(state: JobState | None, kind: EventKind) -> JobState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSummary:
-    """A job as lists show it. `events` is the number of its last event, `opened_at` Unix time in seconds."""
+    """A job as lists show it.
+
+    `events` is the number of its last event, `opened_at` Unix time in seconds, `owner` the name of the token that opened it,
+    `priority` from -10 to 10: the higher goes first.
+    """
 
     id: str
     engine: str
@@ -171,3 +178,5 @@ class JobSummary:
     frames: int
     opened_at: float
     events: int
+    owner: str = ""
+    priority: int = 0

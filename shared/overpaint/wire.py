@@ -367,7 +367,7 @@ def _picture_from_wire(message: jobs_pb2.Picture) -> Picture:
         return Picture(**_plain(message, _PICTURE_PLAIN))
 
 
-_SUMMARY_PLAIN = ("id", "engine", "prompt", "frames", "opened_at", "events")
+_SUMMARY_PLAIN = ("id", "engine", "prompt", "frames", "opened_at", "events", "owner", "priority")
 
 
 def summary_to_wire(summary: JobSummary) -> jobs_pb2.JobSummary:
@@ -440,7 +440,7 @@ def header_from_wire(message: frames_pb2.FrameHeader) -> FrameHeader:
 
 _CARD_PLAIN = (
     *("name", "title", "description", "version", "licence", "size_multiple", "margin", "max_frames", "frame_step"),
-    *("frame_offset", "overlap", "needs_gpu", "needs_weights", "memory_bytes_per_pixel", "rank", "obstacle"),
+    *("frame_offset", "overlap", "needs_gpu", "needs_weights", "memory_bytes_per_pixel", "rank", "obstacle", "carries"),
 )
 _OPTION_PLAIN = ("name", "description", "minimum", "maximum")
 

@@ -16,7 +16,7 @@ from overpaint import wire
 from overpaint_backend.media import probe, read_frames
 
 from tests.pictures import read_picture
-from tests.serving import serving
+from tests.serving import guard, serving
 
 WIDTH, HEIGHT, LENGTH = 48, 32, 20
 
@@ -171,8 +171,8 @@ def test_a_path_that_cannot_be_written_is_said_in_one_line(files: Path, tmp_path
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("guarded")
-    (folder / "token").write_text("open sesame\n")
-    with serving(folder / "jobs", "--token-file", str(folder / "token")) as server:
+    guard(folder / "jobs")
+    with serving(folder / "jobs") as server:
         yield server.address
 
 

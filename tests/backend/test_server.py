@@ -21,7 +21,7 @@ from overpaint_backend import registry
 from overpaint_backend.desk import devices
 from overpaint_backend.settings import load_settings
 
-from tests.serving import serving
+from tests.serving import guard, serving
 
 # The generated stubs have no types.
 health: Any = health_pb2_grpc.HealthStub
@@ -60,12 +60,12 @@ def test_tls_and_token_together_open_the_door(tmp_path: Path) -> None:
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("makes its certificate with openssl, which is not here")
-    key, certificate, token = tmp_path / "key.pem", tmp_path / "cert.pem", tmp_path / "token"
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     names = ["-subj", "/CN=overpaint", "-addext", "subjectAltName=IP:127.0.0.1"]
     made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
     subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    token.write_text("secret")
-    flags = ("--token-file", token, "--certificate", certificate, "--key", key)
+    guard(tmp_path / "jobs", "secret")
+    flags = ("--certificate", certificate, "--key", key)
     with serving(tmp_path / "jobs", *map(str, flags), listen="0.0.0.0:0") as server:
         address = f"127.0.0.1:{server.address.rpartition(':')[2]}"
         with Client(address, token="secret", certificate=certificate) as client:
@@ -126,14 +126,15 @@ def test_graphics_cards_are_found_without_torch(
     [
         ({"listen": "everywhere"}, "listen: 'everywhere' is not host:port"),
         ({"certificate": "/a.pem"}, "certificate: a certificate and its key go together"),
-        ({"token_file": "/nowhere/token"}, "token_file: /nowhere/token cannot be read"),
+        ({"listen": "0.0.0.0:1"}, "listen: 0.0.0.0:1 can be reached from other machines"),
+        ({"clients": "/ca.pem"}, "clients: certificates of clients are checked by TLS"),
         ({"colour": "red"}, "colour: there is no such setting"),
         ({"max_frames": "many"}, "max_frames: 'many' is no whole number"),
     ],
 )
 def test_wrong_settings_are_named(words: dict[str, str], said: str) -> None:
     with pytest.raises(Invalid) as refused:
-        load_settings(flags=words).token()
+        load_settings(flags=words)
     assert str(refused.value).startswith(said) and refused.value.remedy
 
 

@@ -123,6 +123,7 @@ events = whole(
     message=texts,
     remedy=texts,
     picture=st.none() | small_pictures,
+    reused=st.booleans(),
 )
 summaries = whole(
     JobSummary,
@@ -134,6 +135,8 @@ summaries = whole(
     frames=counts(),
     opened_at=places,
     events=counts(2**64 - 1),
+    owner=texts,
+    priority=st.integers(-10, 10),
 )
 
 inputs = st.frozensets(st.sampled_from(Input))
@@ -170,6 +173,7 @@ cards = whole(
     memory_bytes_per_pixel=counts(2**64 - 1),
     rank=st.integers(-(2**31), 2**31 - 1),
     obstacle=texts,
+    carries=st.booleans(),
 )
 server_cards = whole(
     ServerCard,

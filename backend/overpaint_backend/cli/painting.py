@@ -76,6 +76,7 @@ def _rate(text: str) -> Rate:
 
 def paint(args: argparse.Namespace) -> int:
     from overpaint_backend import registry
+    from overpaint_backend.access import ANYONE
     from overpaint_backend.desk import Desk
     from overpaint_backend.files import check_out, gather, write_take
     from overpaint_backend.jobs.spool import Spool
@@ -91,8 +92,10 @@ def paint(args: argparse.Namespace) -> int:
         desk = Desk(settings, store, spool)
         spec, notes = gather(_files(args, desk.engines()), spool)
         note(args, notes)
-        desk.open(spec)
-        desk.seal(spec.id)
+        for digest in spec.digests():
+            store.prove(ANYONE.name, digest)  # they were read here
+        desk.open(ANYONE, spec)
+        desk.seal(ANYONE, spec.id)
 
         def work() -> None:
             claimed = store.claim("paint", lease=1e9)
@@ -105,10 +108,10 @@ def paint(args: argparse.Namespace) -> int:
         worker = threading.Thread(target=work)
         worker.start()
         try:
-            _follow(args, lambda: desk.watch(spec.id, 0), lambda: desk.cancel(spec.id))
+            _follow(args, lambda: desk.watch(ANYONE, spec.id, 0), lambda: desk.cancel(ANYONE, spec.id))
         finally:
             worker.join()
-        write_take(args.out, spec, map(spool.get, spec.clip.frames), desk.take(spec.id, 0)[1])
+        write_take(args.out, spec, map(spool.get, spec.clip.frames), desk.take(ANYONE, spec.id, 0)[1])
     _done(args, spec)
     return 0
 

@@ -20,7 +20,10 @@ def add_verbs(verbs: Verbs) -> None:
     one.add_argument("--listen", metavar="HOST:PORT", help="127.0.0.1:8765 unless said; port 0 takes a free one")
     one.add_argument("--folder", type=Path, help="where jobs and pixels are kept")
     add_weights(one)
-    one.add_argument("--token-file", type=Path, help="holds the token that clients must show")
+    one.add_argument(
+        "--tokens", type=Path, help="who may call, as `overpaint token` writes it; in the folder unless said"
+    )
+    one.add_argument("--clients", type=Path, help="authority whose certificates clients must show, PEM")
     one.add_argument("--certificate", type=Path, help="TLS certificate, PEM")
     one.add_argument("--key", type=Path, help="TLS key, PEM")
     one.add_argument("--settings", type=Path, help="TOML file with the same names")
@@ -33,7 +36,8 @@ def serve(args: argparse.Namespace) -> int:
     from overpaint_backend.server import Server
     from overpaint_backend.settings import load_settings
 
-    flags = {name: getattr(args, name) for name in ("listen", "folder", "weights", "token_file", "certificate", "key")}
+    names = ("listen", "folder", "weights", "tokens", "clients", "certificate", "key")
+    flags = {name: getattr(args, name) for name in names}
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = load_settings(args.settings, flags)
     server = Server(settings)

@@ -44,6 +44,29 @@ STEPS: tuple[str, ...] = (
         body BLOB NOT NULL            -- overpaint.v1.JobEvent with nothing but its picture
     ) STRICT;
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT '';      -- the name of the token that opened it
+    ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;    -- of its pixels, before compression
+    ALTER TABLE jobs ADD COLUMN started_at REAL;                     -- when a worker last took it
+    ALTER TABLE jobs ADD COLUMN passed INTEGER NOT NULL DEFAULT 0;   -- how often another went before it
+    CREATE INDEX jobs_by_owner ON jobs (owner, state);
+    CREATE TABLE owned (              -- who has proven to have which pixels, by sending them
+        owner TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (owner, digest)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO owned SELECT '', digest, max(opened_at) FROM pixels JOIN jobs ON id = job GROUP BY digest;
+    CREATE TABLE windows (            -- which painted window of the spool is which of a job
+        job TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        painter TEXT NOT NULL,        -- what painted it: a window of another engine, or of other weights, is not taken
+        key TEXT NOT NULL,
+        PRIMARY KEY (job, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX windows_by_key ON windows (key);
+    """,
 )
 
 

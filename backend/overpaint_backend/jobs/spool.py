@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import uuid
 import zipfile
 from collections.abc import Iterable
@@ -29,11 +29,11 @@ class Spool:
 
     def put(self, frame: np.ndarray, digest: str | None = None) -> str:
         """Keep a frame ("h w c", uint8 or uint16) and return its digest; `digest` where it is proven already."""
-        if digest is not None and self._path(digest).exists():
+        if digest is not None and self._touched(self._path(digest)):
             return digest
         encoded = codec.encode(frame, name=digest)
         path = self._path(encoded.header.digest)
-        if not path.exists():
+        if not self._touched(path):
             chunk = Chunk(number=0, header=encoded.header, payload=encoded.payload)
             _write(path, wire.chunk_to_wire(chunk).SerializeToString())
         return encoded.header.digest
@@ -67,43 +67,55 @@ class Spool:
     def drop(self, digest: str) -> None:
         self._path(digest).unlink(missing_ok=True)
 
-    def keep_window(self, job: str, index: int, frames: np.ndarray, carry: Carry | None) -> None:
-        """Keep a painted window: frames "t h w 3" float32 in [0, 1], rounded to 16 bits, and its carry as it is."""
+    def keep_window(self, key: str, frames: np.ndarray, carry: Carry | None) -> None:
+        """Keep a painted window: frames "t h w 3" float32 in [0, 1], rounded to 16 bits, and its carry as it is.
+
+        `key` (64 hex digits) stands for everything that decided it, see pipeline/key.py.
+        """
         arrays = {"frames": from_float(frames, 16)}
         arrays |= {f"carry.{name}": array for name, array in (carry or {}).items()}
-        path = self._window_path(job, index)
+        path = self._window_path(key)
         path.parent.mkdir(exist_ok=True)
         part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
         with part.open("wb") as file:
             np.savez(file, **arrays, allow_pickle=False)
         part.replace(path)
 
-    def has_window(self, job: str, index: int) -> bool:
-        return self._window_path(job, index).exists()
+    def has_window(self, key: str) -> bool:
+        return self._window_path(key).exists()
 
-    def window(self, job: str, index: int) -> tuple[np.ndarray, Carry | None]:
+    def window(self, key: str) -> tuple[np.ndarray, Carry | None]:
         """The frames of a painted window, float32 in [0, 1], and its carry."""
         try:
             # The file is ours to close: numpy leaves it open where it is no archive.
-            with self._window_path(job, index).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with self._window_path(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 carry = {
                     name.removeprefix("carry."): arrays[name] for name in arrays.files if name.startswith("carry.")
                 }
                 return to_float(arrays["frames"]), carry or None
         except (zipfile.BadZipFile, ValueError, KeyError) as error:
-            self._window_path(job, index).unlink(missing_ok=True)
-            what = f"window {index} of the job {job} was damaged on disk"
-            raise Corrupt(field="job", message=what, remedy="Submit the job again") from error
+            self.drop_window(key)
+            what = f"the painted window {key[:12]} was damaged on disk"
+            raise Corrupt(field="job", message=what, remedy="Retry the job: the window is painted again") from error
 
-    def drop_windows(self, job: str) -> None:
-        shutil.rmtree(self._folder / "windows" / job, ignore_errors=True)
+    def drop_window(self, key: str) -> None:
+        self._window_path(key).unlink(missing_ok=True)
+
+    @staticmethod
+    def _touched(path: Path) -> bool:
+        """Whether the file is there; if so, it counts as new: who collects what nobody uses leaves it alone for a while."""
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _path(self, digest: str) -> Path:
         # Only ever 64 hex digits (wire and codec see to that), so no path of a client's making.
         return self._folder / "frames" / digest[:2] / digest
 
-    def _window_path(self, job: str, index: int) -> Path:
-        return self._folder / "windows" / job / f"{index:05}.npz"
+    def _window_path(self, key: str) -> Path:
+        return self._folder / "windows" / key[:2] / f"{key}.npz"
 
 
 def _write(path: Path, body: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
@@ -17,6 +18,7 @@ from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, ad
 from overpaint.v1 import jobs_pb2
 
 from overpaint_backend.jobs.migrations import migrate
+from overpaint_backend.jobs.queue import Waiting, choose, order
 
 MOST_LOSSES = 3
 LIVE = (JobState.RUNNING, JobState.CANCELLING)
@@ -58,19 +60,23 @@ class Store:
             connection.execute("ROLLBACK")
             raise
 
-    def open(self, spec: JobSpec) -> JobState:
-        """Keep the job. Opening the same spec again changes nothing; the same id with another spec raises Conflict."""
+    def open(self, spec: JobSpec, owner: str = "", priority: int = 0, size: int = 0) -> JobState:
+        """Keep the job of `owner`, whose pixels are `size` bytes. Opening the same spec again changes nothing.
+
+        Raises Conflict where the id is another job's.
+        """
         body = wire.spec_to_wire(spec).SerializeToString(deterministic=True)
         with self._transaction() as connection:
-            found = connection.execute("SELECT state, spec FROM jobs WHERE id = ?", (spec.id,)).fetchone()
+            found = connection.execute("SELECT state, spec, owner FROM jobs WHERE id = ?", (spec.id,)).fetchone()
             if found is not None:
-                if wire.spec_from_wire(jobs_pb2.JobSpec.FromString(found[1])) != spec:
+                if found[2] != owner or wire.spec_from_wire(jobs_pb2.JobSpec.FromString(found[1])) != spec:
                     raise Conflict(field="id", message=f"another job has the id {spec.id}", remedy="Make a new id")
                 return JobState(found[0])
             now = time.time()
             connection.execute(
-                "INSERT INTO jobs (id, state, engine, spec, opened_at) VALUES (?, ?, ?, ?, ?)",
-                (spec.id, advance(None, EventKind.OPENED), spec.engine, body, now),
+                """INSERT INTO jobs (id, state, engine, spec, opened_at, owner, priority, bytes)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+                (spec.id, advance(None, EventKind.OPENED), spec.engine, body, now, owner, priority, size),
             )
             connection.executemany(
                 "INSERT OR IGNORE INTO pixels VALUES (?, ?)", [(spec.id, digest) for digest in spec.digests()]
@@ -91,7 +97,7 @@ class Store:
     ) -> JobState:
         found = connection.execute("SELECT state, worker FROM jobs WHERE id = ?", (job,)).fetchone()
         if found is None:
-            raise _unknown(job)
+            raise unknown(job)
         if worker is not None and found[1] != worker:
             raise Conflict(field="worker", message=f"the job {job} is no longer this worker's")
         state = advance(JobState(found[0]), kind)
@@ -110,7 +116,9 @@ class Store:
         """The time that stands for the job's place in the queue: the earliest is the next."""
         if kind is EventKind.MOVED_UP:
             (first,) = connection.execute(
-                "SELECT min(queued_at) FROM jobs WHERE state = ?", (JobState.QUEUED,)
+                """SELECT min(queued_at) FROM jobs
+                   WHERE state = ? AND owner = (SELECT owner FROM jobs WHERE id = ?)""",
+                (JobState.QUEUED, job),
             ).fetchone()
             return first - 1
         (before,) = connection.execute("SELECT queued_at FROM jobs WHERE id = ?", (job,)).fetchone()
@@ -140,26 +148,57 @@ class Store:
             kind = EventKind.CANCEL_ASKED if state is JobState.RUNNING else EventKind.CANCELLED
             return self._record(connection, job, kind, None, {})
 
-    def claim(self, worker: str, lease: float) -> JobSpec | None:
-        """Give the longest waiting job to `worker` for `lease` seconds, or None where none waits."""
+    def claim(self, worker: str, lease: float, resident: str = "") -> JobSpec | None:
+        """Give a waiting job to `worker`, which has the engine `resident` loaded, for `lease` seconds; None where none waits."""
+        waits = "SELECT 1 FROM jobs WHERE state = ? LIMIT 1"
+        if self._connection().execute(waits, (JobState.QUEUED,)).fetchone() is None:
+            return None  # asked many times a second: without a lock
         with self._transaction() as connection:
-            found = connection.execute(
-                "SELECT id, spec FROM jobs WHERE state = ? ORDER BY queued_at LIMIT 1", (JobState.QUEUED,)
-            ).fetchone()
-            if found is None:
+            waiting = self._waiting(connection)
+            taken = choose(waiting, resident)
+            if taken is None:
                 return None
-            self._record(connection, found[0], EventKind.STARTED, None, {"stage": "starting"})
+            if taken is not waiting[0]:
+                connection.execute("UPDATE jobs SET passed = passed + 1 WHERE id = ?", (waiting[0].id,))
+            self._record(connection, taken.id, EventKind.STARTED, None, {"stage": "starting"})
+            now = time.time()
             connection.execute(
-                "UPDATE jobs SET worker = ?, lease_until = ? WHERE id = ?", (worker, time.time() + lease, found[0])
+                "UPDATE jobs SET worker = ?, lease_until = ?, started_at = ?, passed = 0 WHERE id = ?",
+                (worker, now + lease, now, taken.id),
             )
-        return wire.spec_from_wire(jobs_pb2.JobSpec.FromString(found[1]))
+        return self.spec(taken.id)
+
+    def _waiting(self, connection: sqlite3.Connection) -> tuple[Waiting, ...]:
+        """The queue, in the order in which it will be taken."""
+        waiting = connection.execute(
+            "SELECT id, owner, engine, priority, queued_at, passed FROM jobs WHERE state = ?", (JobState.QUEUED,)
+        )
+        owners = connection.execute(
+            "SELECT owner, sum(state IN (?, ?)), max(started_at) FROM jobs GROUP BY owner", LIVE
+        ).fetchall()
+        return order(
+            [
+                Waiting(id=job, owner=owner, engine=engine, priority=priority, since=since, passed=passed)
+                for job, owner, engine, priority, since, passed in waiting
+            ],
+            running={owner: running for owner, running, _ in owners},
+            served={owner: served or 0.0 for owner, _, served in owners},
+            now=time.time(),
+        )
 
     def renew(self, worker: str, lease: float) -> None:
         """The worker lives: what it holds stays its own for `lease` seconds more."""
         with self._transaction() as connection:
             connection.execute("UPDATE jobs SET lease_until = ? WHERE worker = ?", (time.time() + lease, worker))
 
-    def release(self, worker: str = "", *, everyone: bool = False) -> tuple[str, ...]:
+    def lose(self, job: str, worker: str, why: str) -> None:
+        """The worker cannot go on after what the job did to it, and says why before it ends."""
+        with self._transaction() as connection:
+            found = connection.execute("SELECT worker FROM jobs WHERE id = ?", (job,)).fetchone()
+            if found == (worker,):
+                self._lose(connection, job, why)
+
+    def release(self, worker: str = "", why: str = "its worker stopped", *, everyone: bool = False) -> tuple[str, ...]:
         """Take back the jobs of `worker` (or of everyone) and of each worker whose lease ran out; returns their ids.
 
         They go back to the queue, but a job whose worker died MOST_LOSSES times has failed: it would go on for ever.
@@ -171,18 +210,22 @@ class Store:
                 (everyone, worker, time.time()),
             ).fetchall()
             for (job,) in jobs:
-                died = self._died(job)
-                if everyone or died + 1 < MOST_LOSSES:
-                    words = {"field": "server" if everyone else "worker", "message": "its worker stopped"}
-                    self._record(connection, job, EventKind.LOST, None, words)
-                    continue
-                words = {
-                    "field": "worker",
-                    "message": f"it stopped its worker {MOST_LOSSES} times",
-                    "remedy": "Look at the server's log; a shorter clip or another engine may do",
-                }
-                self._record(connection, job, EventKind.FAILED, None, words)
+                if everyone:
+                    self._record(connection, job, EventKind.LOST, None, {"field": "server", "message": why})
+                else:
+                    self._lose(connection, job, why)
         return tuple(job for (job,) in jobs)
+
+    def _lose(self, connection: sqlite3.Connection, job: str, why: str) -> None:
+        if self._died(job) + 1 < MOST_LOSSES:
+            self._record(connection, job, EventKind.LOST, None, {"field": "worker", "message": why})
+            return
+        words = {
+            "field": "worker",
+            "message": f"it stopped its worker {MOST_LOSSES} times, at last: {why}",
+            "remedy": "Look at the server's log; a shorter clip or another engine may do",
+        }
+        self._record(connection, job, EventKind.FAILED, None, words)
 
     def _died(self, job: str) -> int:
         """How many workers died over the job since it was queued, or tried again."""
@@ -198,13 +241,13 @@ class Store:
     def spec(self, job: str) -> JobSpec:
         found = self._connection().execute("SELECT spec FROM jobs WHERE id = ?", (job,)).fetchone()
         if found is None:
-            raise _unknown(job)
+            raise unknown(job)
         return wire.spec_from_wire(jobs_pb2.JobSpec.FromString(found[0]))
 
     def state(self, job: str) -> JobState:
         found = self._connection().execute("SELECT state FROM jobs WHERE id = ?", (job,)).fetchone()
         if found is None:
-            raise _unknown(job)
+            raise unknown(job)
         return JobState(found[0])
 
     def events(self, job: str, after: int = 0) -> tuple[JobEvent, ...]:
@@ -221,24 +264,77 @@ class Store:
 
     def queue_place(self, job: str) -> int:
         """1 for the job that is next, 0 for one that does not wait."""
-        (place,) = (
+        waiting = self._waiting(self._connection())
+        return next((place for place, one in enumerate(waiting, 1) if one.id == job), 0)
+
+    def summaries(self, owner: str | None = None) -> tuple[JobSummary, ...]:
+        """All jobs (of `owner`, where one is given), the newest first."""
+        found = self._connection().execute(
+            """SELECT state, spec, opened_at, owner, priority, (SELECT max(number) FROM events WHERE job = id)
+               FROM jobs WHERE owner = ifnull(?, owner) ORDER BY opened_at DESC""",
+            (owner,),
+        )
+        return tuple(_summary(*row) for row in found)
+
+    def owner(self, job: str) -> str:
+        """Whose job it is. Raises Missing for an unknown one."""
+        found = self._connection().execute("SELECT owner FROM jobs WHERE id = ?", (job,)).fetchone()
+        if found is None:
+            raise unknown(job)
+        return found[0]
+
+    def holdings(self, owner: str, besides: str) -> tuple[int, int]:
+        """How many jobs of `owner` have not ended, and the bytes of pixels, before compression, of all that are kept.
+
+        The job `besides` does not count.
+        """
+        ended = tuple(state for state in JobState if state.ended)
+        live, size = (
             self._connection()
             .execute(
-                """SELECT count(*) FROM jobs AS other, jobs AS own WHERE own.id = ? AND own.state = ?
-                   AND other.state = own.state AND other.queued_at <= own.queued_at""",
-                (job, JobState.QUEUED),
+                "SELECT count(*) FILTER (WHERE state NOT IN (?, ?, ?)), sum(bytes)"
+                " FROM jobs WHERE owner = ? AND id <> ?",
+                (*ended, owner, besides),
             )
             .fetchone()
         )
-        return place
+        return live, size or 0
 
-    def summaries(self) -> tuple[JobSummary, ...]:
-        """All jobs, the newest first."""
+    def unproven(self, owner: str, digests: Sequence[str]) -> frozenset[str]:
+        """Those of `digests` that `owner` never sent. Who knows a digest only does not get at the pixels."""
+        wanted = json.dumps(list(digests))
         found = self._connection().execute(
-            """SELECT state, spec, opened_at, (SELECT max(number) FROM events WHERE job = id)
-               FROM jobs ORDER BY opened_at DESC"""
+            """SELECT value FROM json_each(?) WHERE value NOT IN (SELECT digest FROM owned WHERE owner = ?)""",
+            (wanted, owner),
         )
-        return tuple(_summary(*row) for row in found)
+        return frozenset(digest for (digest,) in found)
+
+    def prove(self, owner: str, digest: str) -> None:
+        """`owner` has sent these pixels."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO owned VALUES (?, ?, ?)", (owner, digest, time.time()))
+
+    def shrunk(self, job: str) -> int:
+        """How often the job's plan was made smaller for lack of memory, since it was first queued or last tried again."""
+        found = [event for event in self.events(job) if event.kind in (EventKind.PLANNED, EventKind.RETRIED)]
+        return found[-1].step if found else 0
+
+    def keep_window(self, job: str, number: int, painter: str, key: str) -> None:
+        """The window of the spool with this key is the job's."""
+        with self._transaction() as connection:
+            connection.execute("REPLACE INTO windows VALUES (?, ?, ?, ?)", (job, number, painter, key))
+
+    def windows(self, job: str, painter: str) -> dict[int, str]:
+        """The keys of the job's windows that `painter` has painted."""
+        found = self._connection().execute(
+            "SELECT number, key FROM windows WHERE job = ? AND painter = ?", (job, painter)
+        )
+        return dict(found.fetchall())
+
+    def use(self, job: str, digest: str) -> None:
+        """The job uses these pixels of the spool, so that they stay as long as it does."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO pixels VALUES (?, ?)", (job, digest))
 
     def keep_take(self, job: str, digests: Sequence[str], *, worker: str) -> None:
         """The job is finished: its take is `digests`, one a frame. One transaction, so never half a take."""
@@ -247,7 +343,6 @@ class Store:
             connection.executemany(
                 "INSERT INTO takes VALUES (?, ?, ?)", [(job, frame, digest) for frame, digest in enumerate(digests)]
             )
-            connection.executemany("INSERT OR IGNORE INTO pixels VALUES (?, ?)", [(job, one) for one in digests])
             self._record(connection, job, EventKind.FINISHED, worker, {})
 
     def take(self, job: str) -> tuple[str, ...]:
@@ -273,26 +368,37 @@ class Store:
             pixels += len(clip) * clip.size.pixels / 1e6
         return seconds / pixels if pixels else None
 
-    def delete(self, job: str) -> tuple[str, ...]:
-        """Forget an ended job; returns the digests that no other job uses. Raises Missing, and Conflict while it lives."""
+    def delete(self, job: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Forget an ended job; returns the digests of pixels, and the keys of windows, that nobody else has.
+
+        Raises Missing, and Conflict while the job lives.
+        """
         with self._transaction() as connection:
             found = connection.execute("SELECT state FROM jobs WHERE id = ?", (job,)).fetchone()
             if found is None:
-                raise _unknown(job)
+                raise unknown(job)
             if not JobState(found[0]).ended and found[0] != JobState.OPEN:
                 raise Conflict(field="job", message=f"the job {job} is {found[0]}", remedy="Cancel it first")
             orphans = connection.execute(
                 """SELECT digest FROM pixels WHERE job = ?1
-                   AND NOT EXISTS (SELECT 1 FROM pixels AS p WHERE p.digest = pixels.digest AND p.job <> ?1)""",
+                   AND NOT EXISTS (SELECT 1 FROM pixels AS p WHERE p.digest = pixels.digest AND p.job <> ?1)
+                   AND NOT EXISTS (SELECT 1 FROM owned JOIN jobs ON jobs.id = ?1
+                                   WHERE owned.digest = pixels.digest AND owned.owner <> jobs.owner)""",
                 (job,),
             ).fetchall()
-            for table in ("pixels", "takes", "events", "pictures"):
+            windows = connection.execute(
+                """SELECT DISTINCT key FROM windows WHERE job = ?1
+                   AND NOT EXISTS (SELECT 1 FROM windows AS w WHERE w.key = windows.key AND w.job <> ?1)""",
+                (job,),
+            ).fetchall()
+            connection.executemany("DELETE FROM owned WHERE digest = ?", orphans)
+            for table in ("pixels", "takes", "events", "pictures", "windows"):
                 connection.execute(f"DELETE FROM {table} WHERE job = ?", (job,))
             connection.execute("DELETE FROM jobs WHERE id = ?", (job,))
-        return tuple(digest for (digest,) in orphans)
+        return tuple(digest for (digest,) in orphans), tuple(key for (key,) in windows)
 
 
-def _summary(state: str, body: bytes, opened_at: float, events: int) -> JobSummary:
+def _summary(state: str, body: bytes, opened_at: float, owner: str, priority: int, events: int) -> JobSummary:
     spec = wire.spec_from_wire(jobs_pb2.JobSpec.FromString(body))
     return JobSummary(
         id=spec.id,
@@ -303,8 +409,10 @@ def _summary(state: str, body: bytes, opened_at: float, events: int) -> JobSumma
         frames=len(spec.clip),
         opened_at=opened_at,
         events=events,
+        owner=owner,
+        priority=priority,
     )
 
 
-def _unknown(job: str) -> Missing:
+def unknown(job: str) -> Missing:
     return Missing(field="job", message=f"there is no job {job}", remedy="List the jobs to see their ids")

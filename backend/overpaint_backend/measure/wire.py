@@ -24,6 +24,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import chain
 from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
@@ -36,6 +37,7 @@ from overpaint.codec import Encoder, Limits, decode, digest
 from overpaint.errors import Internal
 from overpaint.v1 import service_pb2_grpc
 
+from overpaint_backend.access import Caller, Door
 from overpaint_backend.desk import Desk
 from overpaint_backend.service import Service
 from overpaint_backend.settings import Settings
@@ -266,7 +268,7 @@ def _until_closed(parent: Connection) -> None:
 class _Dropping:
     """A desk that takes every proven frame and keeps none."""
 
-    def keep(self, job: str, frames: Iterator[tuple[str, np.ndarray]]) -> int:
+    def keep(self, caller: Caller, job: str, frames: Iterator[tuple[str, np.ndarray]]) -> int:
         return sum(1 for _ in frames)
 
 
@@ -277,7 +279,7 @@ def _no_guide(*_: Any) -> Any:
 def _serve_grpc(parent: Connection) -> None:
     with ThreadPoolExecutor(4) as threads:
         server = grpc.server(threads, options=(("grpc.max_receive_message_length", MAX_MESSAGE),))
-        service = Service(cast(Desk, _Dropping()), Settings(), _no_guide)
+        service = Service(cast(Desk, _Dropping()), Door(Path("none"), guarded=False), Settings(), _no_guide)
         service_pb2_grpc.add_OverpaintServiceServicer_to_server(service, server)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from overpaint.card import EngineCard
 from overpaint.clip import FrameRange
@@ -41,6 +41,12 @@ def plan_windows(length: int, card: EngineCard) -> tuple[Window, ...]:
         if stop == length:
             return tuple(windows)
         start += stride
+
+
+def shorter(card: EngineCard) -> EngineCard | None:
+    """The card with windows half as long, or None where they cannot be shorter."""
+    most = _legal(card.max_frames // 2, card, up=False)
+    return replace(card, max_frames=most) if card.overlap < most < card.max_frames else None
 
 
 def _legal(frames: int, card: EngineCard, *, up: bool) -> int:

@@ -38,7 +38,7 @@ def work(folder: Path, weights: Path, device: str, name: str) -> None:
     engine: Engine | None = None
     build = partial(registry.build, device=device, weights=weights)
     while server is None or server.is_alive():
-        spec = store.claim(name, LEASE)
+        spec = store.claim(name, LEASE, resident=engine.card.name if engine else "")
         if spec is None:
             time.sleep(PAUSE)
             continue
@@ -57,7 +57,8 @@ def paint_claimed(
 ) -> Engine | None:
     """Run a job that `worker` has claimed and record how it ended; returns the engine, ready for the next job.
 
-    `engine` is the one of the job before; `build` makes another by its name.
+    `engine` is the one of the job before; `build` makes another by its name. Raises DeviceFault where the process
+    can compute no more: the job is then back in the queue.
     """
     try:
         if engine is None or engine.card.name != spec.engine:
@@ -80,6 +81,9 @@ def paint_claimed(
         store.record(spec.id, EventKind.FAILED, worker=worker, **words)
     except Exception as error:
         log.error("job %s failed\n%s", spec.id, traceback.format_exc())
+        if _broke_the_device(error):
+            store.lose(spec.id, worker, str(error).partition("\n")[0])
+            raise DeviceFault(str(error)) from error
         words = {
             "field": "engine",
             "message": f"the engine {spec.engine} failed: {type(error).__name__}: {error}",
@@ -88,6 +92,15 @@ def paint_claimed(
         store.record(spec.id, EventKind.FAILED, worker=worker, **words)
         engine = None
     return engine
+
+
+class DeviceFault(Exception):
+    """The device stopped computing for this process; only a new process can go on."""
+
+
+def _broke_the_device(error: Exception) -> bool:
+    """What torch and CUDA raise when a kernel failed: from then on, every call of the process fails. Torch is not imported here."""
+    return type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
 
 
 class LocalWorkers:
@@ -124,9 +137,14 @@ class LocalWorkers:
             if self._stopping.is_set():
                 process.terminate()
             process.join()
-            lost = self._store.release(name)
+            lost = self._store.release(name, f"its worker ended with {_ending(process.exitcode)}")
             if not self._stopping.is_set():
                 log.error(
                     "worker %s ended with %s; jobs taken back: %s", name, process.exitcode, ", ".join(lost) or "none"
                 )
                 self._stopping.wait(1.0)  # a worker that dies at once must not spin
+
+
+def _ending(code: int | None) -> str:
+    """The exit code in words: signals by their names."""
+    return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"

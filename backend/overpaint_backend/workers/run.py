@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from itertools import takewhile
 
 import numpy as np
+import overpaint
+from overpaint.card import EngineCard
 from overpaint.clip import FrameRange
 from overpaint.colour import lay_over
-from overpaint.edit import GUIDE_KINDS, Guide, Input, Task, Track, TrackPoint
-from overpaint.errors import Cancelled, Conflict, Invalid
+from overpaint.edit import GUIDE_KINDS, Edit, Guide, Input, Task, Track, TrackPoint
+from overpaint.errors import Cancelled, Conflict, Exhausted, Internal, Invalid
 from overpaint.job import EventKind, JobSpec, JobState, Picture
 
-from overpaint_backend.engine import Conditioning, Engine, WindowInput, WindowOutput
+from overpaint_backend.engine import Carry, Conditioning, Engine, OutOfMemory, Progress, WindowInput, WindowOutput
 from overpaint_backend.guides.mask import weight
 from overpaint_backend.guides.raster import rasterise
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.pipeline import region
 from overpaint_backend.pipeline.composite import composite
+from overpaint_backend.pipeline.key import window_key
 from overpaint_backend.pipeline.picture import small_picture
 from overpaint_backend.pipeline.plan import Plan, plan_job
+from overpaint_backend.pipeline.region import Box
 from overpaint_backend.pipeline.stitch import stitch
-from overpaint_backend.pipeline.windows import Window
+from overpaint_backend.pipeline.windows import Window, shorter
 
 MASK_BYTES = 256 << 20  # of drawn masks that are kept at hand
 
@@ -37,54 +40,133 @@ def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: s
     """
     reader = Reader(spec, spool)
     reporter = Reporter(store, spec.id, worker)
+    boxes = mask_boxes(reader, reporter)
+    plan, keys = _paint(reader, engine, boxes, store, reporter)
+    reporter.window = len(plan.windows)  # all are painted
+    digests = []
+    for frame, patch in enumerate(take(plan, reader, keys)):
+        reporter("compositing", frame, len(spec.clip))
+        digests.append(spool.put(patch))
+        store.use(spec.id, digests[-1])
+    store.keep_take(spec.id, digests, worker=worker)
+
+
+def mask_boxes(reader: Reader, report: Progress) -> list[Box | None]:
+    """The box of the mask on every frame. Raises Invalid where it is empty on all of them."""
     boxes = []
-    for frame in range(len(spec.clip)):
-        reporter("reading the mask", frame, len(spec.clip))
+    for frame in range(len(reader.spec.clip)):
+        report("reading the mask", frame, len(reader.spec.clip))
         boxes.append(region.mask_box(reader.weight(frame)))
     if not any(boxes):
         raise Invalid(
             field="mask", message="the mask is empty on every frame", remedy="Draw a mask around what is to change"
         )
-    plan = plan_job(boxes, spec.clip.size, engine.card)
-    store.record(spec.id, EventKind.PLANNED, worker=worker, windows=len(plan.windows))
-    reporter.plan(plan)
-    _paint_windows(spec, plan, engine, reader, store, spool, reporter)
-    reporter.window = len(plan.windows)  # all are painted
-    digests = []
-    for frame, patch in enumerate(_take(spec, plan, reader, spool)):
-        reporter("compositing", frame, len(spec.clip))
-        digests.append(spool.put(patch))
-    store.keep_take(spec.id, digests, worker=worker)
-    spool.drop_windows(spec.id)
+    return boxes
 
 
-def _paint_windows(
-    spec: JobSpec, plan: Plan, engine: Engine, reader: Reader, store: Store, spool: Spool, reporter: Reporter
-) -> None:
-    done = list(takewhile(lambda window: spool.has_window(spec.id, window.index), plan.windows))
-    todo = plan.windows[len(done) :]
-    if not todo:
-        return
-    cond: Conditioning = engine.encode(spec.edit)
-    frames, carry = spool.window(spec.id, done[-1].index) if done else (None, None)
-    for window in todo:
-        reporter.window = window.index
-        known = frames[-window.known :] if frames is not None and window.known else None
-        cut = reader.cut(window, plan, known)
-        blank = window.index in plan.blank
-        out = WindowOutput(frames=cut.frames, carry=carry) if blank else engine.paint(cut, cond, carry, reporter)
-        frames, carry = out.frames[: len(window.span)], out.carry
-        spool.keep_window(spec.id, window.index, frames, carry)
-        # What the next window sees must not depend on whether this run was interrupted: read it back.
-        frames, carry = spool.window(spec.id, window.index)
+def _paint(
+    reader: Reader, engine: Engine, boxes: Sequence[Box | None], store: Store, reporter: Reporter
+) -> tuple[Plan, dict[int, str]]:
+    """All windows, in smaller ones each time that memory runs out; the plan, and the key of each of its windows.
+
+    How often that was is an event, so a job that is resumed has the same plan. Raises Exhausted where no plan is left.
+    """
+    spec = reader.spec
+    shrunk = store.shrunk(spec.id)
+    while True:
+        card = smaller(engine.card, shrunk)
+        plan = plan_job(boxes, spec.clip.size, card)
+        stage = f"out of memory: again, in windows of {card.max_frames} frames" if shrunk else ""
         store.record(
-            spec.id,
+            spec.id, EventKind.PLANNED, worker=reporter.worker, windows=len(plan.windows), step=shrunk, stage=stage
+        )
+        reporter.plan(plan)
+        try:
+            return plan, _paint_windows(plan, engine, reader, store, reporter)
+        except (MemoryError, OutOfMemory) as error:
+            shrunk += 1
+            smaller(engine.card, shrunk, str(error))
+
+
+def smaller(card: EngineCard, times: int, why: str = "") -> EngineCard:
+    """The card with shorter windows, after memory ran out so many times. Raises Exhausted where they cannot be shorter."""
+    for _ in range(times):
+        less = shorter(card)
+        if less is None:
+            raise Exhausted(
+                field="device",
+                message=f"the memory does not hold a window of {card.max_frames} frames ({why or 'it ran out'})",
+                remedy="Close what else uses it, lower the resolution, or choose a device with more memory",
+            )
+        card = less
+    return card
+
+
+def _paint_windows(plan: Plan, engine: Engine, reader: Reader, store: Store, reporter: Reporter) -> dict[int, str]:
+    """The key of every window. Those that this job has kept already are not even looked at."""
+    job, painter = reader.spec.id, Painter(engine, reader, plan, store.owner(reader.spec.id))
+    by = f"{painter.name}/{plan.windows[0].span}"  # in windows of another length, the numbers mean others
+    known = store.windows(job, by)
+    keys = {number: key for number, key in known.items() if reader.spool.has_window(key)}
+    for window in plan.windows:
+        if window.index in keys:
+            continue
+        reporter.window = window.index
+        key, reused = painter.paint(window, keys.get(window.index - 1), reporter)
+        keys[window.index] = key
+        store.keep_window(job, window.index, by, key)
+        store.record(
+            job,
             EventKind.WINDOW_DONE,
             worker=reporter.worker,
             window=window.index,
             windows=len(plan.windows),
-            picture=_picture(window, frames, plan, reader),
+            reused=reused,
+            picture=_picture(window, reader.window(key)[0], plan, reader),
         )
+    return keys
+
+
+class Painter:
+    """Paints windows of one job with one engine; what the spool holds already is not painted again."""
+
+    def __init__(self, engine: Engine, reader: Reader, plan: Plan, owner: str) -> None:
+        """`owner`: nobody's window is taken for another's job, since even that it is there tells something."""
+        self.name = f"{owner}/{overpaint.__version__}/{engine.painter}"
+        self._engine, self._reader, self._plan = engine, reader, plan
+        edit = reader.spec.edit
+        self._words = Edit(
+            task=edit.task, prompt=edit.prompt, negative_prompt=edit.negative_prompt, options=edit.options
+        )
+        self._cond: Conditioning = None
+        self._encoded = False
+
+    def paint(self, window: Window, before: str | None, progress: Progress) -> tuple[str, bool]:
+        """The key of the painted window, and whether it was there already. `before` is the key of the one before it.
+
+        What a window sees of the one before is read back from the spool, so it does not matter who painted that, or when.
+        """
+        spool, chained = self._reader.spool, self._engine.card.chained
+        frames, carry = self._reader.window(before) if before is not None and chained else (None, None)
+        cut = self._reader.cut(
+            window, self._plan, frames[-window.known :] if frames is not None and window.known else None
+        )
+        blank = window.index in self._plan.blank
+        key = window_key(cut, self._words, carry, f"{self.name}/nothing" if blank else self.name)
+        if spool.has_window(key):
+            return key, True
+        out = WindowOutput(frames=cut.frames, carry=carry) if blank else self._painted(cut, carry, progress)
+        spool.keep_window(key, out.frames[: len(window.span)], out.carry)
+        return key, False
+
+    def _painted(self, cut: WindowInput, carry: Carry | None, progress: Progress) -> WindowOutput:
+        if not self._encoded:
+            self._cond, self._encoded = self._engine.encode(self._words), True
+        out = self._engine.paint(cut, self._cond, carry, progress)
+        if out.carry and not self._engine.card.chained:
+            what = f"the engine {self._engine.card.name} hands something on, and its card says that it does not"
+            raise Internal(field="engine", message=what, remedy="Say carries=True on its card")
+        return out
 
 
 def _picture(window: Window, frames: np.ndarray, plan: Plan, reader: Reader) -> Picture:
@@ -94,9 +176,9 @@ def _picture(window: Window, frames: np.ndarray, plan: Plan, reader: Reader) -> 
     return small_picture(lay_over(reader.source(frame), _patch(frames[middle], frame, plan, reader)))
 
 
-def _take(spec: JobSpec, plan: Plan, reader: Reader, spool: Spool) -> Iterator[np.ndarray]:
-    """The take's frames as patches "h w 4" over the source."""
-    painted = stitch(plan.windows, lambda window: spool.window(spec.id, window.index)[0])
+def take(plan: Plan, reader: Reader, keys: Mapping[int, str]) -> Iterator[np.ndarray]:
+    """The take's frames as patches "h w 4" over the source; `keys` name the painted windows."""
+    painted = stitch(plan.windows, lambda window: reader.window(keys[window.index])[0])
     for frame, piece in enumerate(painted):
         yield _patch(piece, frame, plan, reader)
 
@@ -114,6 +196,8 @@ class Reader:
         self.spec, self.spool = spec, spool
         # A mask is wanted three times: for the plan, for the window, for the composite. A still one is drawn once.
         self._masks = lru_cache(maxsize=max(2, MASK_BYTES // (4 * spec.clip.size.pixels)))(self._mask)
+        # A window is wanted for its picture, and for what the next one sees of it.
+        self.window = lru_cache(maxsize=1)(spool.window)
 
     def source(self, frame: int) -> np.ndarray:
         """Frame of the clip, "h w 3" in its own depth."""

@@ -67,7 +67,7 @@ class TaskRule(_message.Message):
     def __init__(self, task: _Optional[_Union[_jobs_pb2.Task, str]] = ..., honours: _Optional[_Iterable[_Union[_jobs_pb2.Input, str]]] = ..., needs: _Optional[_Iterable[_Union[InputGroup, _Mapping]]] = ...) -> None: ...
 
 class EngineCard(_message.Message):
-    __slots__ = ("name", "title", "description", "version", "licence", "tasks", "sparse", "region", "native_size", "size_multiple", "margin", "max_frames", "frame_step", "frame_offset", "overlap", "options", "needs_gpu", "needs_weights", "memory_bytes_per_pixel", "rank", "obstacle")
+    __slots__ = ("name", "title", "description", "version", "licence", "tasks", "sparse", "region", "native_size", "size_multiple", "margin", "max_frames", "frame_step", "frame_offset", "overlap", "options", "needs_gpu", "needs_weights", "memory_bytes_per_pixel", "rank", "obstacle", "carries")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
@@ -89,6 +89,7 @@ class EngineCard(_message.Message):
     MEMORY_BYTES_PER_PIXEL_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     OBSTACLE_FIELD_NUMBER: _ClassVar[int]
+    CARRIES_FIELD_NUMBER: _ClassVar[int]
     name: str
     title: str
     description: str
@@ -110,4 +111,5 @@ class EngineCard(_message.Message):
     memory_bytes_per_pixel: int
     rank: int
     obstacle: str
-    def __init__(self, name: _Optional[str] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., version: _Optional[str] = ..., licence: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[TaskRule, _Mapping]]] = ..., sparse: _Optional[_Iterable[_Union[_jobs_pb2.Input, str]]] = ..., region: _Optional[_Union[RegionRule, str]] = ..., native_size: _Optional[_Union[_jobs_pb2.Size, _Mapping]] = ..., size_multiple: _Optional[int] = ..., margin: _Optional[float] = ..., max_frames: _Optional[int] = ..., frame_step: _Optional[int] = ..., frame_offset: _Optional[int] = ..., overlap: _Optional[int] = ..., options: _Optional[_Iterable[_Union[OptionSpec, _Mapping]]] = ..., needs_gpu: _Optional[bool] = ..., needs_weights: _Optional[bool] = ..., memory_bytes_per_pixel: _Optional[int] = ..., rank: _Optional[int] = ..., obstacle: _Optional[str] = ...) -> None: ...
+    carries: bool
+    def __init__(self, name: _Optional[str] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., version: _Optional[str] = ..., licence: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[TaskRule, _Mapping]]] = ..., sparse: _Optional[_Iterable[_Union[_jobs_pb2.Input, str]]] = ..., region: _Optional[_Union[RegionRule, str]] = ..., native_size: _Optional[_Union[_jobs_pb2.Size, _Mapping]] = ..., size_multiple: _Optional[int] = ..., margin: _Optional[float] = ..., max_frames: _Optional[int] = ..., frame_step: _Optional[int] = ..., frame_offset: _Optional[int] = ..., overlap: _Optional[int] = ..., options: _Optional[_Iterable[_Union[OptionSpec, _Mapping]]] = ..., needs_gpu: _Optional[bool] = ..., needs_weights: _Optional[bool] = ..., memory_bytes_per_pixel: _Optional[int] = ..., rank: _Optional[int] = ..., obstacle: _Optional[str] = ..., carries: _Optional[bool] = ...) -> None: ...

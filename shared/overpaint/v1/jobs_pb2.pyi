@@ -294,7 +294,7 @@ class Picture(_message.Message):
     def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., rgb: _Optional[bytes] = ...) -> None: ...
 
 class JobEvent(_message.Message):
-    __slots__ = ("number", "kind", "at", "stage", "step", "steps", "window", "windows", "seconds_left", "queue_place", "field", "message", "remedy", "picture")
+    __slots__ = ("number", "kind", "at", "stage", "step", "steps", "window", "windows", "seconds_left", "queue_place", "field", "message", "remedy", "picture", "reused")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
@@ -309,6 +309,7 @@ class JobEvent(_message.Message):
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     REMEDY_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIELD_NUMBER: _ClassVar[int]
+    REUSED_FIELD_NUMBER: _ClassVar[int]
     number: int
     kind: EventKind
     at: float
@@ -323,10 +324,11 @@ class JobEvent(_message.Message):
     message: str
     remedy: str
     picture: Picture
-    def __init__(self, number: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., at: _Optional[float] = ..., stage: _Optional[str] = ..., step: _Optional[int] = ..., steps: _Optional[int] = ..., window: _Optional[int] = ..., windows: _Optional[int] = ..., seconds_left: _Optional[float] = ..., queue_place: _Optional[int] = ..., field: _Optional[str] = ..., message: _Optional[str] = ..., remedy: _Optional[str] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ...) -> None: ...
+    reused: bool
+    def __init__(self, number: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., at: _Optional[float] = ..., stage: _Optional[str] = ..., step: _Optional[int] = ..., steps: _Optional[int] = ..., window: _Optional[int] = ..., windows: _Optional[int] = ..., seconds_left: _Optional[float] = ..., queue_place: _Optional[int] = ..., field: _Optional[str] = ..., message: _Optional[str] = ..., remedy: _Optional[str] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., reused: _Optional[bool] = ...) -> None: ...
 
 class JobSummary(_message.Message):
-    __slots__ = ("id", "engine", "state", "task", "prompt", "frames", "opened_at", "events")
+    __slots__ = ("id", "engine", "state", "task", "prompt", "frames", "opened_at", "events", "owner", "priority")
     ID_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -335,6 +337,8 @@ class JobSummary(_message.Message):
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     OPENED_AT_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     id: str
     engine: str
     state: JobState
@@ -343,4 +347,6 @@ class JobSummary(_message.Message):
     frames: int
     opened_at: float
     events: int
-    def __init__(self, id: _Optional[str] = ..., engine: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., task: _Optional[_Union[Task, str]] = ..., prompt: _Optional[str] = ..., frames: _Optional[int] = ..., opened_at: _Optional[float] = ..., events: _Optional[int] = ...) -> None: ...
+    owner: str
+    priority: int
+    def __init__(self, id: _Optional[str] = ..., engine: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., task: _Optional[_Union[Task, str]] = ..., prompt: _Optional[str] = ..., frames: _Optional[int] = ..., opened_at: _Optional[float] = ..., events: _Optional[int] = ..., owner: _Optional[str] = ..., priority: _Optional[int] = ...) -> None: ...

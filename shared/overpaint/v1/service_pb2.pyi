@@ -79,10 +79,12 @@ class EstimateJobResponse(_message.Message):
     def __init__(self, frames: _Optional[int] = ..., windows: _Optional[int] = ..., window_size: _Optional[_Union[_jobs_pb2.Size, _Mapping]] = ..., pixel_bytes: _Optional[int] = ..., seconds: _Optional[float] = ..., device: _Optional[str] = ...) -> None: ...
 
 class OpenJobRequest(_message.Message):
-    __slots__ = ("spec",)
+    __slots__ = ("spec", "priority")
     SPEC_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     spec: _jobs_pb2.JobSpec
-    def __init__(self, spec: _Optional[_Union[_jobs_pb2.JobSpec, _Mapping]] = ...) -> None: ...
+    priority: int
+    def __init__(self, spec: _Optional[_Union[_jobs_pb2.JobSpec, _Mapping]] = ..., priority: _Optional[int] = ...) -> None: ...
 
 class OpenJobResponse(_message.Message):
     __slots__ = ("state", "missing")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import serving
+from tests.serving import guard, serving
 
 pytestmark = pytest.mark.blender
 
@@ -44,8 +44,8 @@ def test_the_environment_overrides_and_online_access_is_honoured(blender, extens
 
 
 def test_the_word_and_the_test(blender, extension, tmp_path):
-    (tmp_path / "token").write_text("open sesame")
-    with serving(tmp_path / "jobs", "--token-file", str(tmp_path / "token")) as server:
+    guard(tmp_path / "jobs")
+    with serving(tmp_path / "jobs") as server:
         servers = [[server.address, "open sesame"], [server.address, "guess"], [free(), ""], ["nonsense", ""]]
         well, wrong, away, nowhere = blender("connecting.tested", extension=extension, servers=servers)
     assert well == [["Connecting", "Connected"], "+++++++", ""]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.serving import serving
+from tests.serving import guard, serving
 
 pytestmark = pytest.mark.blender
 
@@ -55,9 +55,9 @@ def test_law_4_a_job_goes_on_in_another_blender(blender, extension, media, tmp_p
 
 
 def test_law_9_the_token_is_in_no_file(blender, extension, media, tmp_path):
-    (tmp_path / "token").write_text("open sesame")
+    guard(tmp_path / "jobs")
     (tmp_path / "files").mkdir()
-    with serving(tmp_path / "jobs", "--token-file", str(tmp_path / "token")) as guarded:
+    with serving(tmp_path / "jobs") as guarded:
         given = {"extension": extension, "media": media, "server": guarded.address, "folder": tmp_path / "files"}
         found = blender("painting.secrets", **given)
         cases = [{"token": "guess"}]

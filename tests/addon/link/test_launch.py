@@ -15,7 +15,7 @@ from overpaint.client import Client
 from overpaint.errors import Invalid, Missing, Unavailable
 from overpaint_addon.link.launch import LocalBackend, Stage, find_command
 
-from tests.serving import serving
+from tests.serving import guard, serving
 
 COMMAND = (str(Path(sys.executable).with_name("overpaint")),)
 
@@ -80,8 +80,8 @@ def test_a_server_that_listens_there_already_is_adopted_and_left_alone(local: Lo
 
 
 def test_one_with_a_token_is_adopted_too(local: LocalBackend, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("open sesame")
-    with serving(tmp_path / "other", "--token-file", str(tmp_path / "token")) as other:
+    guard(tmp_path / "other")
+    with serving(tmp_path / "other") as other:
         assert local.start(COMMAND, other.address).result(30).ours is False
 
 

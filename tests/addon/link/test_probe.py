@@ -15,7 +15,7 @@ import pytest
 from overpaint_addon.core.connection import Check
 from overpaint_addon.link.probe import PARTS, probe, probing
 
-from tests.serving import serving
+from tests.serving import guard, serving
 
 SECONDS = 0.7
 
@@ -47,8 +47,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def guarded(tmp_path_factory: pytest.TempPathFactory, pair: tuple[Path, Path]) -> Iterator[str]:
     """A server with TLS, for 127.0.0.1 and not for localhost, and with a token."""
     folder = tmp_path_factory.mktemp("guarded")
-    (folder / "token").write_text("open sesame")
-    flags = ("--token-file", folder / "token", "--certificate", pair[0], "--key", pair[1])
+    guard(folder / "jobs")
+    flags = ("--certificate", pair[0], "--key", pair[1])
     with serving(folder / "jobs", *map(str, flags)) as server:
         yield server.address
 

@@ -40,9 +40,11 @@ Painter = Callable[[WindowInput, Case], np.ndarray]
 class Fake:
     """An engine that paints what it is told, and remembers what it saw. It knows the truth of the case it paints."""
 
+    painter = "fake"
+
     def __init__(self, painter: Painter, **changes: Any) -> None:
         self.card = replace(card, name="fake", **changes)
-        self.painter = painter
+        self._paints = painter
         self.edits: list[Edit] = []
         self.cuts: list[WindowInput] = []
 
@@ -52,7 +54,7 @@ class Fake:
 
     def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
         self.cuts.append(cut)
-        frames = self.painter(cut, next(case for case in CASES if case.number == cut.seed))
+        frames = self._paints(cut, next(case for case in CASES if case.number == cut.seed))
         return WindowOutput(frames=frames.astype(np.float32))
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import overpaint
 import pytest
 from overpaint.clip import Clip, Rate, Size
 from overpaint.colour import lay_over
 from overpaint.edit import Edit, Guide, GuideKey, Input, Keyframe, Knot, Stroke, Task, Track, TrackPoint
-from overpaint.errors import Conflict, Invalid
+from overpaint.errors import Conflict, Exhausted, Invalid
 from overpaint.job import EventKind, JobSpec
 from overpaint_backend.engine import Carry, Conditioning, Progress, WindowInput, WindowOutput
 from overpaint_backend.engines.toy.card import card
@@ -28,6 +30,7 @@ class Noting:
     """Paints white and keeps everything it was given."""
 
     card = card
+    painter = "noting"
 
     def __init__(self) -> None:
         self.cuts: list[WindowInput] = []
@@ -62,6 +65,18 @@ def square(left: float, top: float, side: float) -> Stroke:
     return Stroke(knots=tuple(Knot(x=x, y=y) for x, y in corners), closed=True)
 
 
+def seal(store: Store, spec: JobSpec) -> None:
+    """The job is opened, queued, and claimed by "w"."""
+    store.open(spec)
+    store.record(spec.id, EventKind.SEALED)
+    store.claim("w", 60)
+
+
+def by(engine: Noting) -> str:
+    """What the windows of `engine` are kept under."""
+    return f"/{overpaint.__version__}/{engine.painter}/0-15"
+
+
 def walk(folder: Path, **edit: object) -> tuple[Noting, list[np.ndarray], JobSpec]:
     """Run a job of FRAMES with this edit; the engine, the take's patches, the spec."""
     store, spool = Store(folder / "jobs.sqlite"), Spool(folder / "spool")
@@ -69,9 +84,7 @@ def walk(folder: Path, **edit: object) -> tuple[Noting, list[np.ndarray], JobSpe
         size=Size(width=160, height=120), rate=Rate(numerator=24), depth=8, frames=tuple(map(spool.put, FRAMES))
     )
     spec = JobSpec(id=uuid.uuid4().hex, engine="toy", clip=clip, edit=Edit(task=Task.REPAINT, **edit))  # type: ignore[arg-type]
-    store.open(spec)
-    store.record(spec.id, EventKind.SEALED)
-    store.claim("w", 60)
+    seal(store, spec)
     engine = Noting()
     run_job(spec, engine, store, spool, "w")
     return engine, [spool.get(one) for one in store.take(spec.id)], spec
@@ -121,14 +134,13 @@ def test_law_4_a_paused_job_stops_at_the_next_step_and_goes_on_to_the_same_take(
     mask = Guide(kind=Input.MASK, keys=(GuideKey(frame=0, strokes=(square(40, 40, 20),)),), hold=True)
     _, whole, spec = walk(tmp_path, guides=(mask,))
     store, spool = Store(tmp_path / "jobs.sqlite"), Spool(tmp_path / "spool")
-    store.delete(spec.id)
-    store.open(spec)
-    store.record(spec.id, EventKind.SEALED)
-    store.claim("w", 60)
+    for key in store.delete(spec.id)[1]:
+        spool.drop_window(key)
+    seal(store, spec)
     engine = Pausing(store)
     with pytest.raises(Conflict, match="is paused"):
         run_job(spec, engine, store, spool, "w")
-    assert len(engine.cuts) == 2 and spool.has_window(spec.id, 0) and not spool.has_window(spec.id, 1)
+    assert len(engine.cuts) == 2 and len(store.windows(spec.id, by(engine))) == 1
     assert store.claim("w", 60) is None
     store.ask(spec.id, EventKind.RESUMED)
     store.claim("w", 60)
@@ -160,3 +172,76 @@ def test_an_empty_mask_is_refused_before_anything_is_painted(tmp_path: Path) -> 
     with pytest.raises(Invalid, match="empty on every frame") as refused:
         walk(tmp_path, guides=(far,))
     assert refused.value.field == "mask" and refused.value.remedy
+
+
+def windows(store: Store, job: str) -> list[bool]:
+    """Of each window, whether it was reused."""
+    return [event.reused for event in store.events(job) if event.kind is EventKind.WINDOW_DONE]
+
+
+def test_only_what_a_change_reaches_is_painted_again(tmp_path: Path) -> None:
+    mask = Guide(kind=Input.MASK, keys=(GuideKey(frame=0, strokes=(square(60, 50, 20),)),), hold=True)
+
+    def lines(*ys: int) -> Guide:
+        at = zip((2, 20, 28), ys, strict=True)
+        keys = [GuideKey(frame=f, strokes=(Stroke(knots=(Knot(x=60, y=y), Knot(x=80, y=y))),)) for f, y in at]
+        return Guide(kind=Input.SKETCH, keys=tuple(keys))
+
+    _, before, first = walk(tmp_path, guides=(mask, lines(55, 60, 65)))
+    engine, after, second = walk(tmp_path, guides=(mask, lines(55, 61, 65)))
+    store = Store(tmp_path / "jobs.sqlite")
+    assert windows(store, first.id) == [False, False, False]
+    # Frame 20 lies in 12-27 alone; 24-29 sees the same white frames of it, and another number carried on.
+    assert windows(store, second.id)[:2] == [True, False]
+    assert str(engine.cuts[0].span) == "12-27"
+    again, same, third = walk(tmp_path, guides=(mask, lines(55, 60, 65)))
+    assert windows(store, third.id) == [True, True, True] and not again.cuts
+    assert all(map(np.array_equal, before, same)) and len(after) == len(before)
+
+
+def test_nobodys_window_is_taken_for_anothers_job(tmp_path: Path) -> None:
+    mask = Guide(kind=Input.MASK, keys=(GuideKey(frame=0, strokes=(square(60, 50, 20),)),), hold=True)
+    _, patches, first = walk(tmp_path, guides=(mask,))
+    store, spool = Store(tmp_path / "jobs.sqlite"), Spool(tmp_path / "spool")
+    theirs = replace(first, id=uuid.uuid4().hex)
+    store.open(theirs, "bert")
+    store.record(theirs.id, EventKind.SEALED)
+    store.claim("w", 60)
+    engine = Noting()
+    run_job(theirs, engine, store, spool, "w")
+    assert len(engine.cuts) == 3 and windows(store, theirs.id) == [False] * 3
+    assert all(np.array_equal(spool.get(one), patch) for one, patch in zip(store.take(theirs.id), patches, strict=True))
+
+
+class Forgetful(Noting):
+    """Has memory for windows of so many frames."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
+        if len(cut.frames) > self.most:
+            raise MemoryError("no room")
+        return super().paint(cut, cond, carry, progress)
+
+
+def test_a_window_that_memory_does_not_hold_is_painted_as_smaller_ones(tmp_path: Path) -> None:
+    mask = Guide(kind=Input.MASK, keys=(GuideKey(frame=0, strokes=(square(60, 50, 20),)),), hold=True)
+    store, spool = Store(tmp_path / "jobs.sqlite"), Spool(tmp_path / "spool")
+    frames = tuple(map(spool.put, FRAMES))
+    clip = Clip(size=Size(width=160, height=120), rate=Rate(numerator=24), depth=8, frames=frames)
+    spec = JobSpec(id=uuid.uuid4().hex, engine="toy", clip=clip, edit=Edit(task=Task.REPAINT, guides=(mask,)))
+    seal(store, spec)
+    engine = Forgetful(8)
+    run_job(spec, engine, store, spool, "w")
+    assert {len(cut.frames) for cut in engine.cuts} <= set(range(1, 9)) and len(engine.cuts) == 7
+    planned = [event for event in store.events(spec.id) if event.kind is EventKind.PLANNED]
+    assert [(event.step, event.windows) for event in planned] == [(0, 3), (1, 7)]
+    assert "windows of 8 frames" in planned[-1].stage
+    assert store.shrunk(spec.id) == 1  # so that it is taken up with the same plan
+    for key in store.delete(spec.id)[1]:
+        spool.drop_window(key)
+    seal(store, spec)
+    with pytest.raises(Exhausted, match="does not hold a window of 8 frames"):
+        run_job(spec, Forgetful(4), store, spool, "w")

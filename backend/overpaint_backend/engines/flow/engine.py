@@ -24,6 +24,7 @@ class FlowEngine:
     """Optical flow and patches. It needs no carry: the frames that a window knows are keyframes, and those suffice."""
 
     card = card
+    painter = f"{card.name} {card.version}"
 
     def encode(self, edit: Edit) -> FlowConditioning:
         return FlowConditioning(ink=str(card.complete(dict(edit.options))["ink"]))

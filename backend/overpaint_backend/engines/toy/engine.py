@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32
+from overpaint.card import EngineCard
 from overpaint.edit import Edit, OptionValue, Track
 
 from overpaint_backend.engine import Carry, Conditioning, Progress, WindowInput, WindowOutput
@@ -28,13 +29,15 @@ class ToyConditioning:
 class ToyEngine:
     """Paints two colours that the prompt decides, in a tint that wanders from window to window."""
 
-    card = card
+    def __init__(self, card: EngineCard = card) -> None:
+        self.card = card
+        self.painter = f"{card.name} {card.version}"
 
     def encode(self, edit: Edit) -> ToyConditioning:
         """The words' digest becomes the colours: same words, same colours, on every machine."""
         words = hashlib.sha256(f"{edit.task}\n{edit.prompt}\n{edit.negative_prompt}".encode()).digest()
         colours = np.frombuffer(words[:6], np.uint8).reshape(2, 3).astype(np.float32) / 255
-        return ToyConditioning(colours=colours, options=card.complete(dict(edit.options)))
+        return ToyConditioning(colours=colours, options=self.card.complete(dict(edit.options)))
 
     def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
         """Paint one window. Raises Cancelled between two steps."""
@@ -47,7 +50,7 @@ class ToyEngine:
             for frame in range(step, len(painted), steps):
                 painted[frame] = _paint_frame(cut, frame, cond.colours + tint, options)
         progress("painting", steps, steps)
-        return WindowOutput(frames=painted, carry={"tint": tint})
+        return WindowOutput(frames=painted, carry={"tint": tint} if self.card.chained else None)
 
 
 def _tint(seed: int, carry: Carry | None) -> Float32[np.ndarray, " 3"]:

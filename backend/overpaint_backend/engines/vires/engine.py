@@ -30,8 +30,9 @@ from overpaint_backend.engines.vires.memory import Rung, climb_down, ran_out
 from overpaint_backend.engines.vires.pca import BlockVAE
 from overpaint_backend.engines.vires.sampling import sample
 from overpaint_backend.engines.vires.vae import VideoVAE
-from overpaint_backend.engines.vires.weights import DIT, load_dit, load_text, load_vae
+from overpaint_backend.engines.vires.weights import DIT, TEXT, VAE, load_dit, load_text, load_vae
 from overpaint_backend.engines.vires.window import fix_keyframes, lines, piece
+from overpaint_backend.weights import fingerprint
 
 BACKGROUND = "An empty background."  # what to paint where something is removed, and no prompt says what is behind it
 RATE = 25.0  # frames a second that the model is told, as the official inference tells it whatever the clip's rate is
@@ -89,6 +90,11 @@ class VIRESEngine:
     @cached_property
     def _vae(self) -> VideoVAE | BlockVAE:
         return load_vae(self._weights, torch.device("cpu"), self._dtype)
+
+    @property
+    def painter(self) -> str:
+        weights = fingerprint(self._weights / name for name in (DIT, VAE, TEXT))
+        return f"{self.card.name} {self.card.version} {weights} {self._device.type} {self._dtype}"
 
     def encode(self, edit: Edit) -> VIRESConditioning:
         """The words of the edit; the text encoder leaves the device again before anything is painted."""

@@ -9,7 +9,8 @@ from enum import IntEnum
 from typing import TypeVar
 
 import torch
-from overpaint.errors import Exhausted
+
+from overpaint_backend.engine import OutOfMemory
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ PHRASES = ("can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
 def climb_down(rung: Rung, paint: Callable[[Rung], T], say: Callable[[str], None]) -> tuple[T, Rung]:
     """What `paint` gives on `rung`, or on the first one below it that the memory holds, and that rung.
 
-    `say` is told before each new try. Raises Exhausted when the last rung is too much as well.
+    `say` is told before each new try. Raises OutOfMemory when the last rung is too much as well.
     """
     while True:
         try:
@@ -52,7 +53,7 @@ def climb_down(rung: Rung, paint: Callable[[Rung], T], say: Callable[[str], None
             torch.cuda.empty_cache()
         log.warning("out of memory on rung %s: %s", rung.name, words)
         if rung is max(Rung):
-            raise Exhausted(
+            raise OutOfMemory(
                 field="device",
                 message=f"the device's memory does not hold a window, not even a short one ({words})",
                 remedy="Close what else uses it, or choose a device with more memory",
