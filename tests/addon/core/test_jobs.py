@@ -26,7 +26,6 @@ from overpaint_addon.core.ports import Ticket
 from overpaint_addon.core.steps import Doing, Steps
 from overpaint_addon.core.submit import submit
 from overpaint_addon.link.courier import Courier
-from overpaint_backend.jobs.spool import Spool
 
 from tests.fakes import FakeBackend, FakeTickets, FakeTimeline, clip_frames, held_mask
 from tests.serving import serving
@@ -40,7 +39,7 @@ WORKING: dict[str, dict[str, OptionValue]] = {"toy": {"delay": 0.02, "steps": 8}
 
 
 class Desk:
-    """The four parts of a use-case, with the mask's pixels on the server already; `working` lets a job take a while."""
+    """The four parts of a use-case; `working` lets a job take a while."""
 
     def __init__(self, backend: Any, folder: Path, working: Any = None, spool: Path = Path()) -> None:
         self.backend, self.folder, self.working, self.spool = backend, folder, working or {}, spool
@@ -50,6 +49,7 @@ class Desk:
 
     def timeline(self) -> FakeTimeline:
         self.timelines.append(FakeTimeline(FRAMES, (held_mask(MASK),), self.folder))
+        self.timelines[-1].capture.drawn = {digest(MASK): MASK}
         return self.timelines[-1]
 
     def paint(self, job_id: str = "", **changed: Any) -> Steps[Any]:
@@ -72,7 +72,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]
     """A server's address, and its spool."""
     folder = tmp_path_factory.mktemp("live") / "jobs"
     with serving(folder) as server:
-        Spool(folder / "spool").put(MASK)
         yield server.address, folder / "spool"
 
 
@@ -88,9 +87,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
 
 
 def faked(folder: Path) -> Desk:
-    backend = FakeBackend()
-    backend.frames[digest(MASK)] = MASK
-    return Desk(backend, folder)
+    return Desk(FakeBackend(), folder)
 
 
 @contextmanager
@@ -229,7 +226,6 @@ def test_law_4_a_job_outlives_its_server_and_the_file(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     with serving(tmp_path / "jobs", listen=address) as server:
-        Spool(tmp_path / "jobs" / "spool").put(MASK)
         courier = Courier(Client(address))
         desk = Desk(courier, tmp_path)
         ticket = desk.submit(options=WORKING)
