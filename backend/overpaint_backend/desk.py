@@ -6,14 +6,16 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import overpaint
 from overpaint.card import Device, EngineCard, Estimate, ServerCard, check_spec
+from overpaint.chunks import Chunk, unpack
 from overpaint.clip import Clip, Depth, Rate, Size
+from overpaint.codec import Limits
 from overpaint.edit import Edit, Input
 from overpaint.errors import Conflict, Exhausted, Invalid, Unavailable
 from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary
@@ -21,6 +23,7 @@ from overpaint.order import GuideOrder
 
 from overpaint_backend import registry
 from overpaint_backend.access import Caller, Scope
+from overpaint_backend.guides.make import check_order
 from overpaint_backend.guides.mask import weight
 from overpaint_backend.guides.raster import rasterise
 from overpaint_backend.jobs.spool import Spool
@@ -30,6 +33,7 @@ from overpaint_backend.pipeline.region import Box, mask_box
 from overpaint_backend.settings import Settings
 
 QUEUEING = (EventKind.SEALED, EventKind.LOST, EventKind.RESUMED, EventKind.MOVED_UP, EventKind.RETRIED)
+MOST_PROBLEMS = 5  # of one request that its refusal names
 LOOK = 0.03  # seconds between two looks for new events
 MOST_PRIORITY = 10
 
@@ -99,9 +103,10 @@ class Desk:
     def estimate(self, engine: str, size: Size, depth: Depth, length: int, edit: Edit) -> Estimate:
         """What a job would cost, from its strokes alone. Raises Missing, Invalid or Exhausted as `open` would."""
         card = registry.card(engine)
+        self._check_size(length, size)  # before anything is made of that length
         unread = Clip(size=size, rate=Rate(numerator=24), depth=depth, frames=("0" * 64,) * length)
         self._check(JobSpec(id="0" * 32, engine=engine, clip=unread, edit=edit), card)
-        plan = plan_job([self._box(edit, frame, size) for frame in range(length)], size, card)
+        plan = plan_job(self._boxes(edit, length, size), size, card)
         pace = self._store.seconds_per_megapixel(engine)
         return Estimate(
             frames=length,
@@ -113,14 +118,23 @@ class Desk:
         )
 
     @staticmethod
-    def _box(edit: Edit, frame: int, size: Size) -> Box | None:
-        """The mask's box on `frame`; the whole picture where the mask's pixels are not here yet."""
+    def _boxes(edit: Edit, length: int, size: Size) -> list[Box | None]:
+        """The mask's box on each frame; the whole picture where the mask's pixels are not here yet."""
         guide = edit.guide(Input.MASK)
-        key = guide.key_at(frame) if guide else None
-        if guide is None or (key is not None and key.pixels is not None):
-            return (0, 0, size.width, size.height)
-        mask = rasterise(guide, frame, size)
-        return None if mask is None else mask_box(weight(mask, guide))
+        if guide is None:
+            return [(0, 0, size.width, size.height)] * length
+
+        @cache  # a held mask is drawn once for all of its frames
+        def box(key: int | None) -> Box | None:
+            mask = None if key is None else rasterise(guide, key, size)
+            return None if mask is None else mask_box(weight(mask, guide))
+
+        boxes: list[Box | None] = []
+        for frame in range(length):
+            key = guide.key_at(frame)
+            unread = key is not None and key.pixels is not None
+            boxes.append((0, 0, size.width, size.height) if unread else box(None if key is None else key.frame))
+        return boxes
 
     def open(self, caller: Caller, spec: JobSpec, priority: int = 0) -> tuple[JobState, tuple[str, ...]]:
         """Announce a job: its state, and the digests whose pixels are missing. Opening it again answers the same.
@@ -185,13 +199,15 @@ class Desk:
         problems = check_spec(spec, card)
         if problems:
             first = problems[0]
-            more = f" (and {len(problems) - 1} more: {'; '.join(map(str, problems[1:]))})" if problems[1:] else ""
+            named = "; ".join(map(str, problems[1:MOST_PROBLEMS]))  # not all: an error travels in a call's metadata
+            more = f" (and {len(problems) - 1} more: {named})" if named else ""
             raise Invalid(field=first.field, message=first.message + more, remedy=first.remedy)
 
-    def keep(self, caller: Caller, job: str, frames: Iterator[tuple[str, np.ndarray]]) -> int:
+    def keep(self, caller: Caller, job: str, pieces: Iterable[Chunk]) -> int:
         """Keep proven frames that the job names, as they arrive; returns how many. Raises Invalid for any other frame."""
-        owner = self._see(caller, job)
-        return self._keep(owner, _shapes(self._store.spec(job)), frames, "job")
+        owner, spec = self._see(caller, job), self._store.spec(job)
+        frames = unpack(pieces, Limits(max_pixels=spec.clip.size.pixels))
+        return self._keep(owner, _shapes(spec), frames, "job")
 
     def _keep(self, owner: str, wanted: Shapes, frames: Iterator[tuple[str, np.ndarray]], by: str) -> int:
         kept = 0
@@ -209,17 +225,18 @@ class Desk:
         return kept
 
     def missing_for(self, caller: Caller, order: GuideOrder) -> tuple[str, ...]:
-        """The digests of an order whose pixels are not here. Raises Exhausted where it is too large."""
+        """The digests of an order whose pixels are not here. Raises Exhausted where it is too large, and Invalid."""
         caller.need(Scope.PAINT)
         self._check_size(len(order.frames), order.size)
+        check_order(order)
         return self._missing(caller.name, order.digests())
 
-    def keep_for(self, caller: Caller, order: GuideOrder, frames: Iterator[tuple[str, np.ndarray]]) -> None:
+    def keep_for(self, caller: Caller, order: GuideOrder, pieces: Iterable[Chunk]) -> None:
         """Keep proven frames that the order names. Raises Invalid for any other frame, Conflict where some are missing."""
         shape, depth = (order.size.height, order.size.width), order.depth
         pictures = {one.pixels: ((*shape, 3), depth) for one in order.frames}
         wanted: Shapes = {**{digest: ((*shape, 1), 8) for digest in order.digests()}, **pictures}
-        self._keep(caller.name, wanted, frames, "order")
+        self._keep(caller.name, wanted, unpack(pieces, Limits(max_pixels=order.size.pixels)), "order")
         missing = self._missing(caller.name, order.digests())
         if missing:
             what = f"{len(missing)} frames of the order are missing, the first is {missing[0][:12]}"
@@ -243,9 +260,20 @@ class Desk:
                 remedy="Open the job again and upload what is missing",
             )
 
-    def watch(self, caller: Caller, job: str, after: int) -> Iterator[JobEvent]:
-        """The events after number `after`, those to come as well; ends when the job has ended."""
+    def watch(
+        self, caller: Caller, job: str, after: int, wanted: Callable[[], bool] = lambda: True
+    ) -> Iterator[JobEvent]:
+        """The events after number `after`, those to come as well; ends when the job has ended, or is not `wanted` any more.
+
+        Raises Invalid where `after` did not happen: whoever waits for what follows it would wait for ever.
+        """
         self._see(caller, job)
+        last = self._store.last_event(job)
+        if after > last:
+            what = f"the job has no event {after}"
+            raise Invalid(
+                field="after_event", message=what, remedy=f"Watch from an event on that happened, 0 to {last}"
+            )
         while True:
             # In this order, so that nothing is missed: an event after the last look, or the end after the last event.
             closing, state = self._closing, self._store.state(job)
@@ -253,7 +281,7 @@ class Desk:
                 after = event.number
                 waiting = event.kind in QUEUEING
                 yield replace(event, queue_place=self._store.queue_place(job)) if waiting else event
-            if state.ended:
+            if state.ended or not wanted():
                 return
             if closing:
                 raise Unavailable(

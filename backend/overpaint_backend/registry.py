@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from overpaint.card import EngineCard
-from overpaint.errors import Missing, OverpaintError
+from overpaint.errors import Missing, OverpaintError, shown
 
 from overpaint_backend.engine import Engine
 
@@ -76,5 +76,7 @@ def build(name: str, device: str, weights: Path) -> Engine:
 
 def _package(name: str) -> ModuleType:
     if name not in _packages():
-        raise Missing(field="engine", message=f"there is no engine {name!r}", remedy=f"Choose {', '.join(names())}")
+        raise Missing(
+            field="engine", message=f"there is no engine '{shown(name)}'", remedy=f"Choose {', '.join(names())}"
+        )
     return importlib.import_module(_packages()[name])

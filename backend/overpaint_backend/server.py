@@ -49,9 +49,7 @@ class Server:
             options=(("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.so_reuseport", 0)),
         )
         maker = GuideMaker(folder / "spool", settings.weights, devices()[0].name)
-        service_pb2_grpc.add_OverpaintServiceServicer_to_server(
-            Service(self._desk, door, settings, maker.make), self._grpc
-        )
+        service_pb2_grpc.add_OverpaintServiceServicer_to_server(Service(self._desk, door, maker.make), self._grpc)
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)

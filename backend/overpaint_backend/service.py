@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
-from overpaint import chunks, codec, wire
+from overpaint import chunks, wire
 from overpaint.errors import Internal, Invalid, OverpaintError, Unauthenticated
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
 from overpaint.v1 import frames_pb2, guides_pb2, service_pb2, service_pb2_grpc
 
 from overpaint_backend.access import ANYONE, Caller, Door
 from overpaint_backend.desk import Desk
-from overpaint_backend.settings import Settings
 
 MakeGuide = Callable[[GuideOrder, Callable[[], bool]], Iterator[GuideProgress | MadeGuide]]
 """Makes what is ordered for as long as it is wanted: how far it is, and at last what was made."""
@@ -68,9 +67,8 @@ def _streams(method: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any
 
 
 class Service(service_pb2_grpc.OverpaintServiceServicer):
-    def __init__(self, desk: Desk, door: Door, settings: Settings, make_guide: MakeGuide) -> None:
+    def __init__(self, desk: Desk, door: Door, make_guide: MakeGuide) -> None:
         self._desk, self._door, self._make_guide = desk, door, make_guide
-        self._limits = codec.Limits(max_pixels=settings.max_pixels)
 
     def caller(self, context: grpc.ServicerContext) -> Caller:
         """Who calls: by the name in the certificate that TLS has checked, or by the token."""
@@ -117,10 +115,13 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
             message: service_pb2.UploadFramesRequest | None = first
             while message is not None:
                 received += message.ByteSize()
+                if message.job_id not in ("", first.job_id):
+                    what = "the upload goes over to another job"
+                    raise Invalid(field="job", message=what, remedy="Send each job's frames in a call of its own")
                 yield wire.chunk_from_wire(message.chunk)
                 message = next(request, None)
 
-        kept = self._desk.keep(caller, first.job_id, chunks.unpack(pieces(), self._limits))
+        kept = self._desk.keep(caller, first.job_id, pieces())
         return service_pb2.UploadFramesResponse(frames=kept, bytes=received)
 
     @_answers
@@ -131,18 +132,16 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
     def WatchJob(
         self, request: service_pb2.WatchJobRequest, caller: Caller, context: grpc.ServicerContext
     ) -> Iterator[Any]:
-        for event in self._desk.watch(caller, request.job_id, request.after_event):
+        for event in self._desk.watch(caller, request.job_id, request.after_event, context.is_active):
             yield service_pb2.WatchJobResponse(event=wire.event_to_wire(event))
-            if not context.is_active():
-                return
 
     @_streams
     def FetchFrames(
         self, request: service_pb2.FetchFramesRequest, caller: Caller, context: grpc.ServicerContext
     ) -> Iterator[Any]:
-        how = request.codec or frames_pb2.CODEC_DELTA_ZSTD
+        how = wire.codec_from_wire(request.codec or frames_pb2.CODEC_DELTA_ZSTD)
         names, patches = self._desk.take(caller, request.job_id, request.from_frame)
-        for chunk in chunks.pack(patches, codec.Codec(how), names):
+        for chunk in chunks.pack(patches, how, names):
             answer = service_pb2.FetchFramesResponse()
             wire.chunk_to_wire(chunk, answer.chunk)
             yield answer
@@ -187,13 +186,19 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
         missing = self._desk.missing_for(caller, order)
         yield guides_pb2.MakeGuideResponse(missing=guides_pb2.MissingPixels(digests=map(bytes.fromhex, missing)))
         if missing:
-            pieces = (wire.chunk_from_wire(message.chunk) for message in request)
-            self._desk.keep_for(caller, order, chunks.unpack(pieces, self._limits))
+            self._desk.keep_for(caller, order, map(_ordered, request))
         for answer in self._make_guide(order, context.is_active):
             if isinstance(answer, GuideProgress):
                 yield guides_pb2.MakeGuideResponse(progress=wire.guide_progress_to_wire(answer))
             else:
                 yield guides_pb2.MakeGuideResponse(made=wire.made_to_wire(answer))
+
+
+def _ordered(message: guides_pb2.MakeGuideRequest) -> chunks.Chunk:
+    if message.WhichOneof("part") != "chunk":
+        what = "a second order, or nothing, came where frames are due"
+        raise Invalid(field="order", message=what, remedy="Send each order in a call of its own")
+    return wire.chunk_from_wire(message.chunk)
 
 
 class Doorkeeper(grpc.ServerInterceptor):

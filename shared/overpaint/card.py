@@ -6,14 +6,22 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain, islice
+from unicodedata import category
 
-from overpaint.clip import Clip, Size
-from overpaint.edit import Edit, Guide, Input, OptionValue, Task
-from overpaint.errors import Invalid
+from overpaint.clip import Clip, Rate, Size
+from overpaint.edit import Edit, Guide, GuideKey, Input, OptionValue, Stroke, Task, Track
+from overpaint.errors import Invalid, shown
 from overpaint.job import JobSpec
 
 MAX_PROMPT = 4000  # characters; five times the longest caption the field's training sets hold
 MAX_SEED = 2**32
+MAX_RATE = 100_000  # frames a second, and seconds a frame: three times the most that Blender can be set to
+MAX_PLACE = 2**20  # pixels from the picture's corner: strokes may leave the picture, but numbers must stay exact
+MAX_REACH = 2**14  # pixels of grow, feather and stroke width: twice the longest side of a frame of 8K
+MAX_KNOTS = 100_000  # on one frame of a guide, and as many strokes: ten times the lines that footage of 8K gives
+MAX_TRACKS = 1000  # each is a path that somebody drew
+TURNING = frozenset("\u202d\u202e")  # show other words than those that are read; no script needs them
 
 
 class OptionKind(StrEnum):
@@ -144,6 +152,7 @@ class Problem:
 def check_spec(spec: JobSpec, card: EngineCard) -> tuple[Problem, ...]:
     """Everything that keeps `card`'s engine from honouring `spec`, in words; empty where nothing does."""
     return (
+        *_check_rate(spec.clip.rate),
         *check_task(spec.edit.task, spec.edit.given(), card),
         *(problem for guide in spec.edit.guides for problem in _check_guide(guide, spec.clip, card)),
         *_check_keyframes(spec.edit, spec.clip),
@@ -221,27 +230,66 @@ def _check_guide(guide: Guide, clip: Clip, card: EngineCard) -> Iterator[Problem
             message=f"the {field} has {len(guide.keys)} frames and the clip has {len(clip)}",
             remedy=f"Give the {field} on every frame: the engine {card.name} takes no sparse {field}",
         )
-    for key in guide.keys:
-        if (key.pixels is None) == (not key.strokes) and (key.pixels is not None or guide.kind is not Input.MASK):
+    yield from check_drawn(guide)
+
+
+def check_drawn(guide: Guide) -> Iterator[Problem]:
+    """What is wrong with a guide wherever it is used: its keys, its strokes, its numbers."""
+    field = guide.kind
+    yield from _first(_check_key(key, field) for key in guide.keys)
+    for name, pixels, least in (("grow", guide.grow, -MAX_REACH), ("feather", guide.feather, 0)):
+        if not least <= pixels <= MAX_REACH:
             yield Problem(
                 field=field,
-                message=f"frame {key.frame} of the {field} has {'both' if key.pixels else 'neither'} pixels and strokes",
-                remedy="Give either pixels or strokes",
+                message=f"the {name} is {pixels:g} pixels",
+                remedy=f"Give a {name} from {least} to {MAX_REACH} pixels",
             )
-            break
-    numbers = (
-        number
-        for key in guide.keys
-        for stroke in key.strokes
-        for knot in stroke.knots
-        for number in (stroke.width, stroke.opacity, knot.x, knot.y, *(knot.left or ()), *(knot.right or ()))
-    )
-    if not all(math.isfinite(number) for number in (guide.grow, guide.feather, *numbers)):
+
+
+def _first(found: Iterable[Iterator[Problem]]) -> Iterator[Problem]:
+    """The first problem only: what is wrong with one key or stroke is mostly wrong with all."""
+    yield from islice(chain.from_iterable(found), 1)
+
+
+def _check_key(key: GuideKey, field: Input) -> Iterator[Problem]:
+    if (key.pixels is None) == (not key.strokes) and (key.pixels is not None or field is not Input.MASK):
+        has = "both pixels and strokes" if key.pixels else "neither pixels nor strokes"
         yield Problem(
-            field=field, message=f"the {field} holds a number that is not finite", remedy="Draw that stroke again"
+            field=field, message=f"frame {key.frame} of the {field} has {has}", remedy="Give either pixels or strokes"
         )
-    if guide.feather < 0:
-        yield Problem(field=field, message="the feather is negative", remedy="Give a feather of 0 or more pixels")
+    knots = sum(len(stroke.knots) for stroke in key.strokes)
+    if max(knots, len(key.strokes)) > MAX_KNOTS:
+        yield Problem(
+            field=field,
+            message=f"frame {key.frame} of the {field} has {len(key.strokes)} strokes with {knots} knots",
+            remedy=f"Draw at most {MAX_KNOTS} of each on a frame",
+        )
+    else:
+        yield from _first(_check_stroke(stroke, field) for stroke in key.strokes)
+
+
+def _check_stroke(stroke: Stroke, field: Input) -> Iterator[Problem]:
+    places = [place for knot in stroke.knots for place in (knot.x, knot.y, *(knot.left or ()), *(knot.right or ()))]
+    wrong = None
+    if not all(map(math.isfinite, (stroke.width, stroke.opacity, *places))):
+        wrong = "holds a number that is not finite"
+    elif places and max(max(places), -min(places)) > MAX_PLACE:
+        wrong = f"has a point more than {MAX_PLACE} pixels from the picture's corner"
+    elif not 0 <= stroke.width <= MAX_REACH:
+        wrong = f"has a stroke of width {stroke.width:g}, and a width is from 0 to {MAX_REACH} pixels"
+    elif not 0 <= stroke.opacity <= 1:
+        wrong = f"has a stroke of opacity {stroke.opacity:g}, and an opacity is from 0 to 1"
+    if wrong:
+        yield Problem(field=field, message=f"the {field} {wrong}", remedy="Draw that stroke again")
+
+
+def _check_rate(rate: Rate) -> Iterator[Problem]:
+    if not rate.denominator <= MAX_RATE * rate.numerator or not rate.numerator <= MAX_RATE * rate.denominator:
+        yield Problem(
+            field="rate",
+            message=f"the rate is {rate} frames a second",
+            remedy=f"Give one from one frame in {MAX_RATE} seconds to at most {MAX_RATE} frames a second",
+        )
 
 
 def _check_keyframes(edit: Edit, clip: Clip) -> Iterator[Problem]:
@@ -258,16 +306,28 @@ def _check_keyframes(edit: Edit, clip: Clip) -> Iterator[Problem]:
 
 
 def _check_tracks(edit: Edit, clip: Clip) -> Iterator[Problem]:
-    for track in edit.tracks:
-        if any(
-            not 0 <= point.frame < len(clip) or not math.isfinite(point.x) or not math.isfinite(point.y)
-            for point in track.points
-        ):
-            yield Problem(
-                field="track",
-                message=f"a track has a point off the clip's frames 0 to {len(clip) - 1}, or one that is not finite",
-                remedy="Draw that track again",
-            )
+    if len(edit.tracks) > MAX_TRACKS:
+        yield Problem(
+            field="track", message=f"the edit has {len(edit.tracks)} tracks", remedy=f"Draw at most {MAX_TRACKS}"
+        )
+        return
+    yield from _first(_check_track(track, len(clip)) for track in edit.tracks)
+
+
+def _check_track(track: Track, length: int) -> Iterator[Problem]:
+    frames = [point.frame for point in track.points]
+    places = [place for point in track.points for place in (point.x, point.y)]
+    wrong = None
+    if any(not 0 <= frame < length for frame in frames) or not all(map(math.isfinite, places)):
+        wrong = f"has a point off the clip's frames 0 to {length - 1}, or one that is not finite"
+    elif any(abs(place) > MAX_PLACE for place in places):
+        wrong = f"has a point more than {MAX_PLACE} pixels from the picture's corner"
+    elif not frames:
+        wrong = "has no point"
+    elif frames != sorted(set(frames)):
+        wrong = "has points that are not in frame order, each frame once"
+    if wrong:
+        yield Problem(field="track", message=f"a track {wrong}", remedy="Draw that track again")
 
 
 def _check_words(edit: Edit) -> Iterator[Problem]:
@@ -277,6 +337,15 @@ def _check_words(edit: Edit) -> Iterator[Problem]:
                 field=field,
                 message=f"the {_words(Input(field))} has {len(text)} characters",
                 remedy=f"Shorten it to {MAX_PROMPT}",
+            )
+            continue
+        # Tabs and ends of lines apart, control characters are no words, and a terminal that shows the prompt obeys them.
+        wrong = next((one for one in text if (category(one) == "Cc" and one not in "\t\n\r") or one in TURNING), None)
+        if wrong is not None:
+            yield Problem(
+                field=field,
+                message=f"the {_words(Input(field))} has the invisible character U+{ord(wrong):04X}",
+                remedy="Take it out",
             )
     if not 0 <= edit.seed < MAX_SEED:
         yield Problem(
@@ -288,16 +357,17 @@ def _check_words(edit: Edit) -> Iterator[Problem]:
 
 def _check_options(edit: Edit, card: EngineCard) -> Iterator[Problem]:
     for name, value in edit.options.items():
-        option = card.option(name)
+        option, called = card.option(name), shown(name)
         if option is None:
             known = ", ".join(option.name for option in card.options) or "none"
             yield Problem(
-                field=f"options.{name}",
-                message=f"the engine {card.name} has no option {name}",
+                field=f"options.{called}",
+                message=f"the engine {card.name} has no option {called}",
                 remedy=f"Its options are: {known}",
             )
         elif (why := option.problem(value)) is not None:
-            yield Problem(field=f"options.{name}", message=f"{value!r} cannot be taken", remedy=f"{name} {why}")
+            given = f"'{shown(value)}'" if isinstance(value, str) else repr(value)
+            yield Problem(field=f"options.{name}", message=f"{given} cannot be taken", remedy=f"{name} {why}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+LONGEST_NAME = 60  # characters of a client's own that an error repeats: all of it must fit into a call's metadata
+
+
+def shown(name: str) -> str:
+    """A name that came from a client, fit to be printed: its invisible signs spelled out, and not longer than a line."""
+    start = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in name[:LONGEST_NAME])
+    return start if len(name) <= LONGEST_NAME else f"{start}..."
+
 
 class OverpaintError(Exception):
     """Something that a person can act on. `status` is the name of the gRPC status code it travels as."""

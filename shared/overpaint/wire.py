@@ -35,7 +35,7 @@ from overpaint.edit import (
     Track,
     TrackPoint,
 )
-from overpaint.errors import Invalid
+from overpaint.errors import Invalid, shown
 from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, Picture
 from overpaint.order import Click, GuideFrame, GuideOrder, GuideProgress, LinesOrder, MadeGuide, ObjectGuide, TrackOrder
 from overpaint.v1 import engines_pb2, frames_pb2, guides_pb2, jobs_pb2, service_pb2
@@ -255,7 +255,11 @@ def _option_from_wire(message: jobs_pb2.OptionValue, name: str) -> OptionValue:
         case "word":
             return message.word
         case _:
-            raise Invalid(field=f"options.{name}", message=f"{name} has no value", remedy="Give it one or leave it out")
+            raise Invalid(
+                field=f"options.{shown(name)}",
+                message=f"{shown(name)} has no value",
+                remedy="Give it one or leave it out",
+            )
 
 
 def _options_from_wire(messages: Mapping[str, jobs_pb2.OptionValue]) -> dict[str, OptionValue]:

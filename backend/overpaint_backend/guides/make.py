@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
+from overpaint.card import check_drawn
 from overpaint.colour import to_depth
 from overpaint.edit import Guide, GuideKey, Input
+from overpaint.errors import Invalid
 from overpaint.order import GuideOrder, GuideProgress, LinesOrder, MadeGuide, ObjectGuide, TrackOrder
 
 from overpaint_backend.guides.raster import rasterise
 from overpaint_backend.guides.sketch import line_strokes, mask_strokes
-from overpaint_backend.guides.track import Mask, Tracker, choose, clicks_on, steps_of, track
+from overpaint_backend.guides.track import Mask, Tracker, check_clicks, choose, clicks_on, steps_of, track
 
 Read = Callable[[str], np.ndarray]
 Say = Callable[[GuideProgress], object]
@@ -35,6 +37,21 @@ def make_guide(order: GuideOrder, read: Read, say: Say, root: Path, device: str)
         ObjectGuide(object=number, guide=Guide(kind=Input.MASK, keys=tuple(keys[number]))) for number in sorted(keys)
     )
     return MadeGuide(guides=tuple(guides), method=tracker.name)
+
+
+def check_order(order: GuideOrder) -> None:
+    """Raises Invalid where the order cannot be obeyed, whatever its pixels are."""
+    match order.wanted:
+        case TrackOrder(clicks=clicks):
+            check_clicks(clicks_on(clicks, [one.frame for one in order.frames]), len(order.frames), order.size)
+        case LinesOrder(mask=Guide() as mask):
+            if mask.kind is not Input.MASK:
+                what = f"the lines are wanted inside a {mask.kind}"
+                raise Invalid(field="mask", message=what, remedy="Give a mask, or none")
+            for problem in check_drawn(mask):
+                raise Invalid(field=problem.field, message=problem.message, remedy=problem.remedy)
+        case _:
+            pass  # lines everywhere
 
 
 def track_masks(

@@ -15,6 +15,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
+from overpaint.clip import Size
 from overpaint.errors import Invalid
 from overpaint.order import Click
 
@@ -23,6 +24,8 @@ from overpaint_backend.guides.classical import ClassicalTracker
 Frame = UInt8[np.ndarray, "h w 3"]
 Mask = Bool[np.ndarray, "h w"]
 
+MAX_OBJECTS = 100  # each is followed through all frames by itself
+MAX_CLICKS = 10_000  # nobody makes more by hand
 DISC = 2  # pixels: what a click that nothing agrees with adds or takes away at least
 SAM2 = "sam2.1-hiera-small"
 
@@ -68,7 +71,8 @@ def track(
     clicks of the same object. Between two such frames the mask is followed from both, and the nearer weighs more.
     Raises Invalid where clicks cannot be obeyed.
     """
-    _check(clicks, frames)
+    height, width = frames[0].shape[:2]
+    check_clicks(clicks, len(frames), Size(width=width, height=height))
     objects = sorted({click.object for click in clicks})
     marked = {number: _marked(tracker, frames, clicks, number, step) for number in objects}
     runs = [_filled(tracker, frames, marked[number], step) for number in objects]
@@ -100,21 +104,26 @@ def steps_of(length: int, clicks: Sequence[Click]) -> int:
     return total
 
 
-def _check(clicks: Sequence[Click], frames: Sequence[Frame]) -> None:
+def check_clicks(clicks: Sequence[Click], length: int, size: Size) -> None:
+    """Raises Invalid where the clicks cannot be obeyed on `length` frames of this size."""
+    objects = sorted({click.object for click in clicks})
+    if len(clicks) > MAX_CLICKS or len(objects) > MAX_OBJECTS:
+        what = f"there are {len(clicks)} clicks on {len(objects)} objects"
+        most = f"Make at most {MAX_CLICKS} clicks on {MAX_OBJECTS} objects at once"
+        raise Invalid(field="clicks", message=what, remedy=most)
     remedy = "Click on the thing that is to be masked"
     if not clicks or not any(click.positive for click in clicks):
         raise Invalid(field="clicks", message="no click says where the thing is", remedy=remedy)
-    height, width = frames[0].shape[:2]
     said: dict[tuple[int, int, int, int], bool] = {}
     for click in clicks:
-        if not (0 <= click.frame < len(frames) and 0 <= click.x < width and 0 <= click.y < height):
-            what = f"frame {click.frame}, {click.x:g}, {click.y:g} is not in {len(frames)} frames of {width}x{height}"
+        if not (0 <= click.frame < length and 0 <= click.x < size.width and 0 <= click.y < size.height):
+            what = f"frame {click.frame}, {click.x:g}, {click.y:g} is not in {length} frames of {size}"
             raise Invalid(field="clicks", message=what, remedy="Click inside the picture")
         place = (click.object, click.frame, int(click.x), int(click.y))
         if said.setdefault(place, click.positive) != click.positive:
             what = f"frame {click.frame} has both kinds of click on the pixel {place[2]}, {place[3]}"
             raise Invalid(field="clicks", message=what, remedy="Take one away")
-    for number in sorted({click.object for click in clicks}):
+    for number in objects:
         if not any(click.positive for click in _corrections(clicks, number)[0].clicks):
             what = f"the first clicks of object {number} say only where it is not"
             raise Invalid(field="clicks", message=what, remedy=remedy)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from overpaint import wire
-from overpaint.errors import Conflict, Missing
+from overpaint.errors import Conflict, Missing, shown
 from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, advance
 from overpaint.v1 import jobs_pb2
 
@@ -262,6 +262,13 @@ class Store:
         # Two messages after each other read as one: the event, and its picture.
         return tuple(wire.event_from_wire(jobs_pb2.JobEvent.FromString(body + (more or b""))) for body, more in found)
 
+    def last_event(self, job: str) -> int:
+        """The number of the job's last event. Raises Missing for an unknown job."""
+        (last,) = self._connection().execute("SELECT max(number) FROM events WHERE job = ?", (job,)).fetchone()
+        if last is None:
+            raise unknown(job)
+        return last
+
     def queue_place(self, job: str) -> int:
         """1 for the job that is next, 0 for one that does not wait."""
         waiting = self._waiting(self._connection())
@@ -415,4 +422,4 @@ def _summary(state: str, body: bytes, opened_at: float, owner: str, priority: in
 
 
 def unknown(job: str) -> Missing:
-    return Missing(field="job", message=f"there is no job {job}", remedy="List the jobs to see their ids")
+    return Missing(field="job", message=f"there is no job '{shown(job)}'", remedy="List the jobs to see their ids")

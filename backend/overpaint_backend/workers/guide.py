@@ -87,5 +87,5 @@ def _work(pipe: Connection, order: GuideOrder, spool: Path, weights: Path, devic
         pipe.send((type(error), {"field": error.field, "message": error.message, "remedy": error.remedy}))
     except Exception as error:
         log.exception("a guide failed")
-        words = {"field": "guide", "message": f"the guide failed: {type(error).__name__}: {error}"}
+        words = {"field": "guide", "message": f"the guide failed: {type(error).__name__}"}
         pipe.send((Internal, words | {"remedy": "The server's log has the details"}))

@@ -13,7 +13,7 @@ from overpaint.card import EngineCard
 from overpaint.clip import FrameRange
 from overpaint.colour import lay_over
 from overpaint.edit import GUIDE_KINDS, Edit, Guide, Input, Task, Track, TrackPoint
-from overpaint.errors import Cancelled, Conflict, Exhausted, Internal, Invalid
+from overpaint.errors import Cancelled, Conflict, Exhausted, Internal
 from overpaint.job import EventKind, JobSpec, JobState, Picture
 
 from overpaint_backend.engine import Carry, Conditioning, Engine, OutOfMemory, Progress, WindowInput, WindowOutput
@@ -57,10 +57,6 @@ def mask_boxes(reader: Reader, report: Progress) -> list[Box | None]:
     for frame in range(len(reader.spec.clip)):
         report("reading the mask", frame, len(reader.spec.clip))
         boxes.append(region.mask_box(reader.weight(frame)))
-    if not any(boxes):
-        raise Invalid(
-            field="mask", message="the mask is empty on every frame", remedy="Draw a mask around what is to change"
-        )
     return boxes
 
 
