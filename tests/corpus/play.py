@@ -37,6 +37,7 @@ class Entry:
     name: str
     call: str
     status: str
+    caller: str = "anna"
     field: str = ""
     words: str = ""
     by_grpc: bool = False
@@ -104,13 +105,20 @@ def messages(entry: Entry, names: Mapping[str, str]) -> list[bytes]:
     return [one.SerializeToString() for one in made]
 
 
-def play(channel: grpc.Channel, call: str, sent: Sequence[bytes], seconds: float = 30.0) -> Outcome:
-    """Send the messages as they are; to gRPC every call is a stream of messages each way."""
+def token(caller: str) -> str:
+    return f"{caller} may come in"
+
+
+def play(
+    channel: grpc.Channel, call: str, sent: Sequence[bytes], *, caller: str = "anna", seconds: float = 30.0
+) -> Outcome:
+    """Send the messages as they are; to gRPC every call is a stream of messages each way. "" shows no token."""
     answer_class = message_factory.GetMessageClass(METHODS[call].output_type)
     ask = channel.stream_stream(
         f"/{SERVICE.full_name}/{call}", request_serializer=bytes, response_deserializer=answer_class.FromString
     )
-    stream, answers = ask(iter(sent), timeout=seconds), list[Message]()
+    shown = (("authorization", f"Bearer {token(caller)}"),) if caller else ()
+    stream, answers = ask(iter(sent), timeout=seconds, metadata=shown), list[Message]()
     with suppress(grpc.RpcError):
         answers.extend(stream)
     trailing: dict[str, Any] = dict(stream.trailing_metadata() or ())

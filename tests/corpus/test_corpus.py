@@ -11,7 +11,7 @@ from overpaint.v1 import service_pb2
 from overpaint_backend.server import THREADS
 
 from tests.corpus.conftest import Stage, check_words
-from tests.corpus.play import METHODS, SERVICE, Entry, Outcome, bomb, digest, entries, messages, play, request
+from tests.corpus.play import METHODS, SERVICE, Entry, Outcome, bomb, digest, entries, messages, play, request, token
 
 ENTRIES = entries()
 HOLDS = 4 << 30  # bytes that a bomb of 131 kB holds
@@ -28,7 +28,7 @@ BOMBS = {
 def test_a_bad_input_is_refused_in_words_and_leaves_nothing(stage: Stage, entry: Entry) -> None:
     files, jobs = stage.files(), stage.listed()
     try:
-        check_answer(entry, play(stage.channel, entry.call, messages(entry, stage.jobs)), stage)
+        check_answer(entry, play(stage.channel, entry.call, messages(entry, stage.jobs), caller=entry.caller), stage)
         assert stage.listed() == jobs
         assert {path.name for path in stage.files() - files} == set(map(digest, entry.kept)) and files <= stage.files()
     finally:
@@ -90,8 +90,9 @@ def test_watchers_that_went_away_hold_no_thread(stage: Stage) -> None:
         f"/{SERVICE.full_name}/WatchJob", request_serializer=bytes, response_deserializer=bytes
     )
     body = request("WatchJob", {"job_id": "$open"}, stage.jobs).SerializeToString()
+    shown = (("authorization", f"Bearer {token('anna')}"),)
     for _ in range(2):
-        watching = [watch(body, timeout=30) for _ in range(THREADS - 1)]
+        watching = [watch(body, timeout=30, metadata=shown) for _ in range(THREADS - 1)]
         for events in watching:
             next(events)  # it is opened, so the call has its thread
         for events in watching:

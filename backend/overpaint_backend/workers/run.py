@@ -52,7 +52,7 @@ def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: s
 
 
 def mask_boxes(reader: Reader, report: Progress) -> list[Box | None]:
-    """The box of the mask on every frame. Raises Invalid where it is empty on all of them."""
+    """The box of the mask on every frame."""
     boxes = []
     for frame in range(len(reader.spec.clip)):
         report("reading the mask", frame, len(reader.spec.clip))
