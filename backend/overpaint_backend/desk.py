@@ -229,14 +229,14 @@ class Desk:
         caller.need(Scope.PAINT)
         self._check_size(len(order.frames), order.size)
         check_order(order)
-        return self._missing(caller.name, order.digests())
+        missing = self._missing(caller.name, order.digests())
+        absent = frozenset(missing)
+        self._check_shapes({name: shape for name, shape in _ordered(order).items() if name not in absent})
+        return missing
 
     def keep_for(self, caller: Caller, order: GuideOrder, pieces: Iterable[Chunk]) -> None:
         """Keep proven frames that the order names. Raises Invalid for any other frame, Conflict where some are missing."""
-        shape, depth = (order.size.height, order.size.width), order.depth
-        pictures = {one.pixels: ((*shape, 3), depth) for one in order.frames}
-        wanted: Shapes = {**{digest: ((*shape, 1), 8) for digest in order.digests()}, **pictures}
-        self._keep(caller.name, wanted, unpack(pieces, Limits(max_pixels=order.size.pixels)), "order")
+        self._keep(caller.name, _ordered(order), unpack(pieces, Limits(max_pixels=order.size.pixels)), "order")
         missing = self._missing(caller.name, order.digests())
         if missing:
             what = f"{len(missing)} frames of the order are missing, the first is {missing[0][:12]}"
@@ -252,13 +252,23 @@ class Desk:
         return self._store.record(job, EventKind.SEALED)
 
     def _check_pixels(self, job: str, owner: str) -> None:
-        missing = self._missing(owner, self._store.spec(job).digests())
+        spec = self._store.spec(job)
+        missing = self._missing(owner, spec.digests())
         if missing:
             raise Conflict(
                 field="frames",
                 message=f"{len(missing)} frames of the job are missing, the first is {missing[0][:12]}",
                 remedy="Open the job again and upload what is missing",
             )
+        self._check_shapes(_shapes(spec))
+
+    def _check_shapes(self, wanted: Shapes) -> None:
+        """Raises Invalid where pixels that are here, and so need not come again, are of another shape or depth."""
+        for digest, (shape, depth) in wanted.items():
+            found, has = self._spool.shape(digest)
+            if (found, has) != (shape, depth):
+                what = f"the frame {digest[:12]} is {_said(found, has)}, and {_said(shape, depth)} is wanted"
+                raise Invalid(field="frames", message=what, remedy="Say the size and depth that the frames have")
 
     def watch(
         self, caller: Caller, job: str, after: int, wanted: Callable[[], bool] = lambda: True
@@ -343,6 +353,18 @@ class Desk:
 def _three(shape: tuple[int, ...]) -> tuple[int, ...]:
     """A frame of one channel comes as "h w"."""
     return shape if len(shape) == 3 else (*shape, 1)
+
+
+def _said(shape: tuple[int, ...], depth: int) -> str:
+    height, width, channels = shape
+    return f"{width}x{height} of {channels} channels with {depth} bits"
+
+
+def _ordered(order: GuideOrder) -> Shapes:
+    """For each digest of the order the shape and depth that its pixels must have."""
+    height, width = order.size.height, order.size.width
+    pictures: Shapes = {one.pixels: ((height, width, 3), order.depth) for one in order.frames}
+    return {**{digest: ((height, width, 1), 8) for digest in order.digests()}, **pictures}
 
 
 def _shapes(spec: JobSpec) -> Shapes:

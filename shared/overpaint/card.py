@@ -18,7 +18,9 @@ MAX_PROMPT = 4000  # characters; five times the longest caption the field's trai
 MAX_SEED = 2**32
 MAX_RATE = 100_000  # frames a second, and seconds a frame: three times the most that Blender can be set to
 MAX_PLACE = 2**20  # pixels from the picture's corner: strokes may leave the picture, but numbers must stay exact
-MAX_REACH = 2**14  # pixels of grow, feather and stroke width: twice the longest side of a frame of 8K
+MAX_REACH = 2**14  # pixels of grow and feather: twice the longest side of a frame of 8K
+MAX_WIDTH = 2**10  # pixels of a stroke: what one piece of it covers is drawn at once, so it costs memory by the square
+MAX_LAYERS = 100  # of one frame's strokes: each is blended over the whole picture
 MAX_KNOTS = 100_000  # on one frame of a guide, and as many strokes: ten times the lines that footage of 8K gives
 MAX_TRACKS = 1000  # each is a path that somebody drew
 TURNING = frozenset("\u202d\u202e")  # show other words than those that are read; no script needs them
@@ -257,7 +259,13 @@ def _check_key(key: GuideKey, field: Input) -> Iterator[Problem]:
         yield Problem(
             field=field, message=f"frame {key.frame} of the {field} has {has}", remedy="Give either pixels or strokes"
         )
-    knots = sum(len(stroke.knots) for stroke in key.strokes)
+    knots, layers = sum(len(stroke.knots) for stroke in key.strokes), len({stroke.layer for stroke in key.strokes})
+    if layers > MAX_LAYERS:
+        yield Problem(
+            field=field,
+            message=f"frame {key.frame} of the {field} has strokes in {layers} layers",
+            remedy=f"Draw in at most {MAX_LAYERS}",
+        )
     if max(knots, len(key.strokes)) > MAX_KNOTS:
         yield Problem(
             field=field,
@@ -275,8 +283,8 @@ def _check_stroke(stroke: Stroke, field: Input) -> Iterator[Problem]:
         wrong = "holds a number that is not finite"
     elif places and max(max(places), -min(places)) > MAX_PLACE:
         wrong = f"has a point more than {MAX_PLACE} pixels from the picture's corner"
-    elif not 0 <= stroke.width <= MAX_REACH:
-        wrong = f"has a stroke of width {stroke.width:g}, and a width is from 0 to {MAX_REACH} pixels"
+    elif not 0 <= stroke.width <= MAX_WIDTH:
+        wrong = f"has a stroke of width {stroke.width:g}, and a width is from 0 to {MAX_WIDTH} pixels"
     elif not 0 <= stroke.opacity <= 1:
         wrong = f"has a stroke of opacity {stroke.opacity:g}, and an opacity is from 0 to 1"
     if wrong:

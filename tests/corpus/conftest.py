@@ -16,7 +16,7 @@ from tests.corpus.play import SECRET, Entry, Outcome, messages, play, request, t
 from tests.serving import guard, serving
 
 LIMITS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
-STATES = ("open", "finished", "running", "waiting", "paused", "cancelled", "berts", "ones")
+STATES = ("open", "finished", "running", "waiting", "paused", "cancelled", "berts", "ones", "large", "deep", "coloured")
 JOBS = {name: md5(name.encode()).hexdigest() for name in STATES} | {"unknown": "0" * 32, "long": "l" * 10**6}
 """The jobs' ids by what entries call them; and an option's name that is too long."""
 CALLERS: dict[str, tuple[str, dict[str, int]]] = {
@@ -83,12 +83,16 @@ def _fill(stage: Stage) -> None:
     _ok(stage.ask("CancelJob", {"job_id": "$cancelled"}))
     # Frames that no entry sends, so that those of the entries are still missing.
     mine = {"spec.clip.frames": [{"$digest": name} for name in ("x", "y", "z")]}
+    colours = {"frame": 0, "pixels": {"$digest": "x"}}
     _open(stage, "finished", mine)
     _open(stage, "berts", mine, "bert")
     upload = Entry(name="", call="UploadFrames", status="OK", change={"job_id": "$finished"}, frames=["x", "y", "z"])
     _ok(play(stage.channel, upload.call, messages(upload, stage.jobs)))
     _ok(stage.ask("SealJob", {"job_id": "$finished"}))
     _ok(stage.ask("WatchJob", {"job_id": "$finished"}))
+    _open(stage, "large", mine | {"spec.clip.size": {"width": 64, "height": 48}})
+    _open(stage, "deep", mine | {"spec.clip.depth": 16})
+    _open(stage, "coloured", mine | {"spec.clip.frames.0": {"$digest": "y"}, "spec.edit.guides.0.keys.0": colours})
     for name in ("running", "waiting", "paused"):
         _open(stage, name, mine | {"spec.edit.options": SLOW})
         _ok(stage.ask("SealJob", {"job_id": f"${name}"}))

@@ -32,7 +32,14 @@ SHAPES = {"grey": (24, 32, 1), "wide": (24, 40, 3)}  # of pictures; all others a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A bad input and the error that it must produce. `tests/corpus/README.md` says what each field may hold."""
+    """A bad input and the error that it must produce: gRPC status, the `field` that it names, and some of its `words`.
+
+    `change` sets values of the call's request in base.json by path (null takes away, "-" appends to a list); `repeat`
+    fills the repeated field at a path with its first message. `frames` are the pictures that follow as chunks, and
+    `steps` (see STEPS) what then befalls the stream. `raw` are the messages' bytes in hex, in the place of all that.
+    `caller` shows their token ("": none), `kept` are the pictures that rightly stay in the spool, and an error
+    `by_grpc` is one that the call never reached us to make.
+    """
 
     name: str
     call: str

@@ -18,6 +18,9 @@ from overpaint.v1 import frames_pb2
 
 from overpaint_backend.engine import Carry
 
+HEADER_TAG = 0x12  # of FrameChunk.header
+LONGEST_HEADER = 127  # bytes; a digest and seven numbers
+
 
 class Spool:
     """Frames and windows below `folder`. Files appear whole or not at all; several processes may use it at once."""
@@ -53,6 +56,19 @@ class Spool:
             return codec.decode(EncodedFrame(header=chunk.header, payload=chunk.payload), Limits())
         except Exception as error:  # whatever a damaged file makes of itself, it must not be taken for pixels
             raise self._damaged(digest) from error
+
+    def shape(self, digest: str) -> tuple[tuple[int, int, int], int]:
+        """Height, width and channels of a frame that is here, and its depth, without reading its pixels. Raises Corrupt."""
+        with self._path(digest).open("rb") as file:
+            head = file.read(2 + LONGEST_HEADER)
+        try:
+            # A FrameChunk begins with its header (its number, 0, is not written): a tag, a length, the header.
+            if head[0] != HEADER_TAG or head[1] > LONGEST_HEADER:
+                raise ValueError("the file is no frame")
+            header = wire.header_from_wire(frames_pb2.FrameHeader.FromString(head[2 : 2 + head[1]]))
+        except Exception as error:
+            raise self._damaged(digest) from error
+        return header.shape, header.depth
 
     def _damaged(self, digest: str) -> Corrupt:
         self.drop(digest)  # so that it counts as missing, and can be sent again

@@ -31,7 +31,7 @@ from typing import Any, cast
 import cv2
 import grpc
 import numpy as np
-from overpaint.chunks import THREADS, in_order
+from overpaint.chunks import THREADS, Chunk, in_order, unpack
 from overpaint.client import MAX_MESSAGE, Client
 from overpaint.codec import Encoder, Limits, decode, digest
 from overpaint.errors import Internal
@@ -40,7 +40,6 @@ from overpaint.v1 import service_pb2_grpc
 from overpaint_backend.access import Caller, Door
 from overpaint_backend.desk import Desk
 from overpaint_backend.service import Service
-from overpaint_backend.settings import Settings
 
 BOUNDARY = b"frame-boundary-5f1e"
 
@@ -268,8 +267,8 @@ def _until_closed(parent: Connection) -> None:
 class _Dropping:
     """A desk that takes every proven frame and keeps none."""
 
-    def keep(self, caller: Caller, job: str, frames: Iterator[tuple[str, np.ndarray]]) -> int:
-        return sum(1 for _ in frames)
+    def keep(self, caller: Caller, job: str, pieces: Iterable[Chunk]) -> int:
+        return sum(1 for _ in unpack(pieces, Limits()))
 
 
 def _no_guide(*_: Any) -> Any:
@@ -279,7 +278,7 @@ def _no_guide(*_: Any) -> Any:
 def _serve_grpc(parent: Connection) -> None:
     with ThreadPoolExecutor(4) as threads:
         server = grpc.server(threads, options=(("grpc.max_receive_message_length", MAX_MESSAGE),))
-        service = Service(cast(Desk, _Dropping()), Door(Path("none"), guarded=False), Settings(), _no_guide)
+        service = Service(cast(Desk, _Dropping()), Door(Path("none"), guarded=False), _no_guide)
         service_pb2_grpc.add_OverpaintServiceServicer_to_server(service, server)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
