@@ -135,7 +135,7 @@ BAD = {
     "a keyframe off the clip": ("mask", ["--keyframe", "99={files}/key.png"], 10, "keyframe", "frame 99"),
     "a keyframe without a frame": ("mask", ["--keyframe", "{files}/key.png"], 10, "keyframe", "has no frame"),
     "a seed out of range": ("mask", ["--seed", "-1"], 10, "seed", "out of range"),
-    "a negative feather": ("mask", ["--feather", "-2"], 10, "mask", "negative"),
+    "a negative feather": ("mask", ["--feather", "-2"], 10, "mask", "feather is -2"),
     "an endless prompt": ("mask", ["--prompt", "x" * 4001], 10, "prompt", "4001 characters"),
 }  # fmt: skip
 

@@ -125,9 +125,9 @@ PROBLEMS: dict[str, tuple[Edit, str, str, str]] = {
         "neither pixels",
         "either",
     ),
-    "a stroke that is nowhere": (guided(stroked(math.nan, 2, 3, 1, 5), SKETCH), "mask", "feather is nan", "from 0 to"),
-    "a stroke that is endless": (guided(stroked(1, math.inf, 3, 1, 5), SKETCH), "mask", "feather is nan", "from 0 to"),
-    "a handle that is nowhere": (guided(stroked(1, 2, 3, 1, math.nan), SKETCH), "mask", "feather is nan", "from 0 to"),
+    "a stroke that is nowhere": (guided(stroked(math.nan, 2, 3, 1, 5), SKETCH), "mask", "not finite", "again"),
+    "a stroke that is endless": (guided(stroked(1, math.inf, 3, 1, 5), SKETCH), "mask", "not finite", "again"),
+    "a handle that is nowhere": (guided(stroked(1, 2, 3, 1, math.nan), SKETCH), "mask", "not finite", "again"),
     "a feather of no number": (guided(replace(MASK, feather=math.nan), SKETCH), "mask", "feather is nan", "from 0 to"),
     "a negative feather": (guided(replace(MASK, feather=-1), SKETCH), "mask", "feather is -1", "from 0 to"),
     "a keyframe off the clip": (
