@@ -97,4 +97,4 @@ def test_watchers_that_went_away_hold_no_thread(stage: Stage) -> None:
             next(events)  # it is opened, so the call has its thread
         for events in watching:
             events.cancel()
-    assert play(stage.channel, "GetServer", [b""], seconds=5).status == "OK"
+    assert play(stage.channel, "GetServer", [b""], seconds=20).status == "OK"
