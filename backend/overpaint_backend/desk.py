@@ -94,6 +94,7 @@ class Desk:
             devices=devices(),
             max_frames=self._settings.max_frames,
             max_pixels=self._settings.max_pixels,
+            now=time.time(),
         )
 
     def engines(self) -> tuple[EngineCard, ...]:

@@ -389,12 +389,16 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerCard:
-    """A server's self-description: its version, devices, and the largest job it takes (pixels of one frame)."""
+    """A server's self-description: its version, devices, and the largest job it takes (pixels of one frame).
+
+    `now` is its clock, Unix time in seconds; 0 where a server of before does not tell.
+    """
 
     version: str
     devices: tuple[Device, ...]
     max_frames: int
     max_pixels: int
+    now: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -543,7 +543,7 @@ def _option_spec_from_wire(message: engines_pb2.OptionSpec) -> OptionSpec:
     )
 
 
-_SERVER_PLAIN = ("version", "max_frames", "max_pixels")
+_SERVER_PLAIN = ("version", "max_frames", "max_pixels", "now")
 _DEVICE_PLAIN = ("name", "title", "memory_bytes")
 _ESTIMATE_PLAIN = ("frames", "windows", "pixel_bytes", "device")
 

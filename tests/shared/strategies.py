@@ -181,6 +181,7 @@ server_cards = whole(
     devices=several(whole(Device, name=texts, title=texts, memory_bytes=counts(2**64 - 1))),
     max_frames=counts(2**64 - 1),
     max_pixels=counts(2**64 - 1),
+    now=places,
 )
 estimates = whole(
     Estimate,

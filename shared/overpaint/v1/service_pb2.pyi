@@ -25,18 +25,20 @@ class Device(_message.Message):
     def __init__(self, name: _Optional[str] = ..., title: _Optional[str] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
 
 class GetServerResponse(_message.Message):
-    __slots__ = ("version", "codecs", "devices", "max_frames", "max_pixels")
+    __slots__ = ("version", "codecs", "devices", "max_frames", "max_pixels", "now")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     CODECS_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     MAX_FRAMES_FIELD_NUMBER: _ClassVar[int]
     MAX_PIXELS_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
     version: str
     codecs: _containers.RepeatedScalarFieldContainer[_frames_pb2.Codec]
     devices: _containers.RepeatedCompositeFieldContainer[Device]
     max_frames: int
     max_pixels: int
-    def __init__(self, version: _Optional[str] = ..., codecs: _Optional[_Iterable[_Union[_frames_pb2.Codec, str]]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., max_frames: _Optional[int] = ..., max_pixels: _Optional[int] = ...) -> None: ...
+    now: float
+    def __init__(self, version: _Optional[str] = ..., codecs: _Optional[_Iterable[_Union[_frames_pb2.Codec, str]]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., max_frames: _Optional[int] = ..., max_pixels: _Optional[int] = ..., now: _Optional[float] = ...) -> None: ...
 
 class ListEnginesRequest(_message.Message):
     __slots__ = ()
