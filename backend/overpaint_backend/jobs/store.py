@@ -7,16 +7,17 @@ import sqlite3
 import threading
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from overpaint import wire
 from overpaint.errors import Conflict, Missing, shown
-from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, advance
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, Picture, advance
 from overpaint.v1 import jobs_pb2
 
+from overpaint_backend.jobs import board
 from overpaint_backend.jobs.migrations import migrate
 from overpaint_backend.jobs.queue import Waiting, choose, order
 
@@ -198,11 +199,14 @@ class Store:
             if found == (worker,):
                 self._lose(connection, job, why)
 
-    def release(self, worker: str = "", why: str = "its worker stopped", *, everyone: bool = False) -> tuple[str, ...]:
+    def release(
+        self, worker: str = "", why: str = "its worker stopped", *, everyone: bool = False, blameless: bool = False
+    ) -> tuple[str, ...]:
         """Take back the jobs of `worker` (or of everyone) and of each worker whose lease ran out; returns their ids.
 
         They go back to the queue, but a job whose worker died MOST_LOSSES times has failed: it would go on for ever.
-        `everyone` is for a server that has just started: that its workers are gone is no fault of their jobs.
+        `everyone` is for a server that has just started, `blameless` for one that ends its workers: that they are gone
+        is then no fault of their jobs.
         """
         with self._transaction() as connection:
             jobs = connection.execute(
@@ -210,7 +214,7 @@ class Store:
                 (everyone, worker, time.time()),
             ).fetchall()
             for (job,) in jobs:
-                if everyone:
+                if everyone or blameless:
                     self._record(connection, job, EventKind.LOST, None, {"field": "server", "message": why})
                 else:
                     self._lose(connection, job, why)
@@ -289,6 +293,34 @@ class Store:
         if found is None:
             raise unknown(job)
         return found[0]
+
+    def heads(self) -> tuple[tuple[str, str, int], ...]:
+        """Of every job its id, its engine and the number of its last event."""
+        return board.read_heads(self._connection())
+
+    def counts(self) -> dict[JobState, int]:
+        """How many jobs there are in each state that has any."""
+        return board.count_states(self._connection())
+
+    def board(self, owner: str | None, most_ended: int) -> tuple[board.Standing, ...]:
+        """All jobs (of `owner`, where one is given) that have not ended, and the `most_ended` newest that have."""
+        connection = self._connection()
+        places = {one.id: place for place, one in enumerate(self._waiting(connection), 1)}
+        return board.read_board(connection, owner, places, most_ended)
+
+    def picture(self, job: str, event: int) -> Picture:
+        """The picture of that event. Raises Missing where it has none, or a newer one took its place."""
+        return board.read_picture(self._connection(), job, event)
+
+    def painting(self, worker: str) -> tuple[str, int] | None:
+        """The job that `worker` has, and the number of the event of its last finished window that others follow (or 0)."""
+        return board.read_painting(self._connection(), worker)
+
+    def try_to_write(self) -> None:
+        """Raises sqlite3.Error or OSError where nothing can be written now: the disk is full, or someone holds the lock."""
+        with closing(sqlite3.connect(self._path, timeout=2, isolation_level=None)) as connection:
+            (step,) = connection.execute("PRAGMA user_version").fetchone()
+            connection.execute(f"PRAGMA user_version = {step}")
 
     def holdings(self, owner: str, besides: str) -> tuple[int, int]:
         """How many jobs of `owner` have not ended, and the bytes of pixels, before compression, of all that are kept.
