@@ -4,13 +4,14 @@ BIN := .venv/bin
 PROTOS := $(patsubst proto/%,%,$(wildcard proto/overpaint/v1/*.proto))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-pure test-torch test-blender test-window engines lint format proto addon blender bench clean
+.PHONY: help demo test test-pure test-torch test-blender test-window test-web engines lint format proto addon blender bench clean
 
 help:
 	@echo "make demo          the main job in a real Blender; look at out/demo/sheet.png"
 	@echo "make test          all tests: pure ones, those with torch, then the add-on in every Blender that can be had"
 	@echo "make test-pure     the tests that need neither torch nor Blender"
 	@echo "make test-window   the add-on in a real Blender window, with mouse and keys; look at out/window/"
+	@echo "make test-web      the server's web page in a real browser; look at out/web/"
 	@echo "make engines       torch and what else the learned engines need"
 	@echo "make lint          format, lint, types, doors, contract"
 	@echo "make addon         the extension's zip, in dist/"
@@ -60,6 +61,10 @@ test-blender: blender
 test-window: addon .venv/engines
 	@$(BIN)/python -c "from pathlib import Path; from overpaint_backend.demo.clip import fetch; fetch(Path('.cache/clips'))"
 	@$(BIN)/python -m tests.window.place && $(BIN)/pytest -m window tests/window || test $$? -eq 3
+
+# The web page in Chromium. Says why where there is none; out/web/ has the pictures.
+test-web: .venv/ready
+	@$(BIN)/python -m tests.web.place && $(BIN)/pytest -m web tests/web || test $$? -eq 3
 
 lint: .venv/engines
 	$(BIN)/ruff format --check .

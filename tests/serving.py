@@ -16,8 +16,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
+    """`web` is where the page is, where --web was among the flags; `log` the file of standard error."""
+
     address: str
     process: subprocess.Popen[str]
+    web: str = ""
+    log: str = ""
 
     def kill(self) -> None:
         """As a power cut would: no warning, no clean-up."""
@@ -58,7 +62,8 @@ def serving(folder: Path, *flags: str, listen: str = "127.0.0.1:0") -> Generator
     try:
         line = process.stdout.readline()
         assert " listens on " in line, f"the server did not start: {line}"
-        yield Serving(address=line.split(" listens on ")[1].split(",")[0], process=process)
+        web = process.stdout.readline().split(" is at ")[1].strip() if "--web" in flags else ""
+        yield Serving(address=line.split(" listens on ")[1].split(",")[0], process=process, web=web, log=log.name)
     finally:
         if process.poll() is None:
             process.terminate()

@@ -18,7 +18,7 @@ from overpaint.clip import Clip, Depth, Rate, Size
 from overpaint.codec import Limits
 from overpaint.edit import Edit, Input
 from overpaint.errors import Conflict, Exhausted, Invalid, Unavailable
-from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, Picture
 from overpaint.order import GuideOrder
 
 from overpaint_backend import registry
@@ -26,8 +26,9 @@ from overpaint_backend.access import Caller, Scope
 from overpaint_backend.guides.make import check_order
 from overpaint_backend.guides.mask import weight
 from overpaint_backend.guides.raster import rasterise
+from overpaint_backend.jobs.board import Standing
 from overpaint_backend.jobs.spool import Spool
-from overpaint_backend.jobs.store import Store, unknown
+from overpaint_backend.jobs.store import LIVE, Store, unknown
 from overpaint_backend.pipeline.plan import plan_job
 from overpaint_backend.pipeline.region import Box, mask_box
 from overpaint_backend.settings import Settings
@@ -36,6 +37,7 @@ QUEUEING = (EventKind.SEALED, EventKind.LOST, EventKind.RESUMED, EventKind.MOVED
 MOST_PROBLEMS = 5  # of one request that its refusal names
 LOOK = 0.03  # seconds between two looks for new events
 MOST_PRIORITY = 10
+MOST_ENDED = 20  # jobs that have ended and are still shown at one look
 
 Shapes = Mapping[str, tuple[tuple[int, ...], int]]
 """Digest -> (height, width, channels) and bits a channel."""
@@ -82,7 +84,11 @@ class Desk:
 
     def __init__(self, settings: Settings, store: Store, spool: Spool) -> None:
         self._settings, self._store, self._spool = settings, store, spool
-        self._closing = False
+        self._draining = self._closing = False
+
+    def drain(self) -> None:
+        """Take no new jobs, and let those go who watch a job that nobody paints: nothing happens to it any more."""
+        self._draining = True
 
     def close(self) -> None:
         """Let everyone who still watches go."""
@@ -143,6 +149,7 @@ class Desk:
         Pixels that the caller never sent are missing, whoever else sent them. Raises Exhausted above an allowance.
         """
         caller.need(Scope.PAINT)
+        self._check_open()
         self._check(spec, registry.card(spec.engine))
         if abs(priority) > MOST_PRIORITY:
             what = f"the priority {priority} is not from -{MOST_PRIORITY} to {MOST_PRIORITY}"
@@ -249,6 +256,7 @@ class Desk:
         state = self._store.state(job)
         if state is not JobState.OPEN:
             return state
+        self._check_open()
         self._check_pixels(job, owner)
         return self._store.record(job, EventKind.SEALED)
 
@@ -287,7 +295,8 @@ class Desk:
             )
         while True:
             # In this order, so that nothing is missed: an event after the last look, or the end after the last event.
-            closing, state = self._closing, self._store.state(job)
+            state = self._store.state(job)
+            closing = self._closing or (self._draining and state not in LIVE)
             for event in self._store.events(job, after):
                 after = event.number
                 waiting = event.kind in QUEUEING
@@ -299,6 +308,21 @@ class Desk:
                     field="server", message="the server is going down", remedy="Watch again when it is back"
                 )
             time.sleep(LOOK)
+
+    def _check_open(self) -> None:
+        """Raises Unavailable while the server drains."""
+        if self._draining:
+            words = "the server is going down; it takes no new jobs"
+            raise Unavailable(field="server", message=words, remedy="Send the job again when it is back")
+
+    def board(self, caller: Caller) -> tuple[Standing, ...]:
+        """All jobs that the caller may see and that have not ended, and the newest that have."""
+        return self._store.board(None if Scope.ADMIN in caller.scopes else caller.name, MOST_ENDED)
+
+    def picture(self, caller: Caller, job: str, event: int) -> Picture:
+        """The picture that this event of the job has. Raises Missing where a newer one took its place."""
+        self._see(caller, job)
+        return self._store.picture(job, event)
 
     def take(self, caller: Caller, job: str, start: int) -> tuple[tuple[str, ...], Iterator[np.ndarray]]:
         """The take's frames from `start` on: their digests, and the patches "h w 4" over the source."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
+import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,15 +14,22 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from overpaint.address import host_of, is_here
 from overpaint.errors import Conflict, Invalid
 from overpaint.v1 import service_pb2, service_pb2_grpc
 
 from overpaint_backend.access import Door
+from overpaint_backend.calls import CallCounter
 from overpaint_backend.desk import Desk, devices
+from overpaint_backend.health import Health
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
+from overpaint_backend.metrics import Gauges, Metrics
+from overpaint_backend.rounds import Rounds
 from overpaint_backend.service import Doorkeeper, Service
 from overpaint_backend.settings import Settings
+from overpaint_backend.web.application import Application
+from overpaint_backend.web.listening import WebServer
 from overpaint_backend.workers.guide import GuideMaker
 from overpaint_backend.workers.local import LocalWorkers
 
@@ -31,46 +40,85 @@ log = logging.getLogger(__name__)
 
 
 class Server:
-    """A server that runs: `address` is where it listens."""
+    """A server that runs: `address` is where it listens, `web` where its page is ("": there is none)."""
 
     def __init__(self, settings: Settings) -> None:
-        folder = settings.folder
+        self._folder = folder = settings.folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = _lock(folder)
         self._store = Store(folder / "jobs.sqlite")
         spool = Spool(folder / "spool")
         for job in self._store.release(everyone=True):  # no worker can be alive: this server has none yet
-            log.info("job %s is taken up again", job)
+            log.info("taken up again", extra={"job": job})
         self._desk = Desk(settings, self._store, spool)
         door = Door(settings.tokens, guarded=not settings.here)
+        self._workers = LocalWorkers(
+            folder, settings.weights, tuple(device.name for device in devices()), self._store, settings.log_format
+        )
+        self._health, self._metrics = Health(self._store, folder, self._workers.living), Metrics(self._look)
+        self._rounds = Rounds(self._store, self._metrics, self._health, folder / "spool", self._tell_health)
         self._grpc = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="call"),
-            interceptors=[Doorkeeper(door)],
+            interceptors=[CallCounter(self._metrics), Doorkeeper(door)],
             options=(("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.so_reuseport", 0)),
         )
-        maker = GuideMaker(folder / "spool", settings.weights, devices()[0].name)
+        maker = GuideMaker(folder / "spool", settings.weights, devices()[0].name, settings.log_format)
         service_pb2_grpc.add_OverpaintServiceServicer_to_server(Service(self._desk, door, maker.make), self._grpc)
-        self._health = health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        self._told = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._told, self._grpc)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
         self.address = _bind(self._grpc, settings)
-        self._workers = LocalWorkers(folder, settings.weights, tuple(device.name for device in devices()), self._store)
+        self._web = WebServer(self._application(settings), settings) if settings.web else None
+        self.web = self._web.address if self._web else ""
+
+    def _application(self, settings: Settings) -> Application:
+        """The page. Where clients show certificates there is no door that stands open, and the page asks for a token."""
+        here = is_here(host_of(settings.web, "web"))
+        door = Door(settings.tokens, guarded=not here or settings.clients is not None)
+        return Application(self._desk, door, self._health, self._metrics, here=here)
 
     def start(self) -> None:
         self._workers.start()
+        self._rounds.start()
         self._grpc.start()
+        if self._web:
+            self._web.start()
+
+    def _tell_health(self, reasons: tuple[str, ...]) -> None:
+        standing = health_pb2.HealthCheckResponse
         for name in ("", SERVICE):
-            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            self._told.set(name, standing.NOT_SERVING if reasons else standing.SERVING)
+
+    def _look(self) -> Gauges:
+        return Gauges(
+            jobs=self._store.counts(),
+            workers=self._workers.living(),
+            restarts=self._workers.restarts,
+            spool_bytes=self._rounds.spool_bytes,
+            disk_free_bytes=shutil.disk_usage(self._folder).free,
+            well=not self._health.reasons(),
+        )
 
     def wait(self) -> None:
         """Until `stop` is called from another thread, or a signal handler."""
         self._grpc.wait_for_termination()
 
+    def drain(self, seconds: float, hurry: threading.Event) -> None:
+        """Take no new jobs, tell everyone, and let running windows end; `seconds` at most, or until `hurry` is set."""
+        log.info("draining")
+        self._health.drain()
+        self._rounds.check_health()
+        self._desk.drain()
+        self._workers.drain(seconds, hurry)
+
     def stop(self) -> None:
         """Answer no new calls, let those under way end, end the workers. What they paint is resumed at the next start."""
-        self._health.enter_graceful_shutdown()
+        self._told.enter_graceful_shutdown()
         self._desk.close()
         self._workers.stop()
+        self._rounds.stop()
+        if self._web:
+            self._web.stop()
         self._grpc.stop(grace=2).wait()
         self._lock.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from overpaint.address import host_of, is_here
 from overpaint.errors import Invalid
 
 from overpaint_backend.access import callers
+from overpaint_backend.journal import FORMATS
 
 PREFIX = "OVERPAINT_"
 
@@ -29,7 +31,8 @@ class Settings:
     `listen` is host:port (port 0: a free one). `folder` holds jobs and pixels, `weights` those of the engines (in `folder`
     unless said). `tokens` lists who may call (`overpaint token` writes it; in `folder` unless said), `clients` is the PEM of
     the authority whose certificates clients must show. Any host but loopback needs one of both, and `certificate` and `key`.
-    `max_frames` and `max_pixels` (of one frame) bound a job.
+    `max_frames` and `max_pixels` (of one frame) bound a job. `web` is host:port of the web page ("": there is none), under the
+    same law as `listen`. `log_format` is text or json. `drain` is how many seconds running windows may take to end at a stop.
     """
 
     listen: str = "127.0.0.1:8765"
@@ -41,6 +44,9 @@ class Settings:
     key: Path | None = None
     max_frames: int = 20_000
     max_pixels: int = 8192 * 4320
+    web: str = ""
+    log_format: str = "text"
+    drain: float = 0.0
 
     @property
     def here(self) -> bool:
@@ -89,7 +95,18 @@ def _parse(name: str, value: Any) -> Any:
             return int(value)
         except ValueError:
             raise Invalid(field=name, message=f"{value!r} is no whole number", remedy="Give a number") from None
-    return value if name == "listen" else Path(value).expanduser().absolute()
+    if name == "drain":
+        return _seconds(name, value)
+    return value if name in ("listen", "web", "log_format") else Path(value).expanduser().absolute()
+
+
+def _seconds(name: str, value: Any) -> float:
+    try:
+        if 0 <= (seconds := float(value)) < math.inf:
+            return seconds
+    except ValueError:
+        pass
+    raise Invalid(field=name, message=f"{value!r} is no number of seconds", remedy="Give 0 or more")
 
 
 def _check(settings: Settings) -> None:
@@ -106,4 +123,19 @@ def _check(settings: Settings) -> None:
             field="listen",
             message=f"{settings.listen} can be reached from other machines",
             remedy="Give certificate and key (overpaint cert), and make a token (overpaint token add); or listen on 127.0.0.1",
+        )
+    _check_web(settings)
+    if settings.log_format not in FORMATS:
+        what = f"{settings.log_format!r} is no format of the log"
+        raise Invalid(field="log_format", message=what, remedy=f"Choose {' or '.join(FORMATS)}")
+
+
+def _check_web(settings: Settings) -> None:
+    """The law of the gRPC port, without certificates of clients: the page has no way to show one."""
+    open_to_others = settings.web and not is_here(host_of(settings.web, "web"))
+    if open_to_others and (settings.certificate is None or not callers(settings.tokens)):
+        raise Invalid(
+            field="web",
+            message=f"{settings.web} can be reached from other machines",
+            remedy="Give certificate and key (overpaint cert), and make a token (overpaint token add); or 127.0.0.1",
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import threading
@@ -26,6 +25,9 @@ def add_verbs(verbs: Verbs) -> None:
     one.add_argument("--clients", type=Path, help="authority whose certificates clients must show, PEM")
     one.add_argument("--certificate", type=Path, help="TLS certificate, PEM")
     one.add_argument("--key", type=Path, help="TLS key, PEM")
+    one.add_argument("--web", metavar="HOST:PORT", help="web page, /health and /metrics; none unless said")
+    one.add_argument("--log-format", choices=["text", "json"], help="one line for each event; text unless said")
+    one.add_argument("--drain", type=float, metavar="SECONDS", help="that running windows may take to end at a stop")
     one.add_argument("--settings", type=Path, help="TOML file with the same names")
     one.add_argument(
         "--with-parent", action="store_true", help="stop when standard input ends, as it does with Blender"
@@ -33,23 +35,29 @@ def add_verbs(verbs: Verbs) -> None:
 
 
 def serve(args: argparse.Namespace) -> int:
+    from overpaint_backend.journal import write_log
     from overpaint_backend.server import Server
     from overpaint_backend.settings import load_settings
 
-    names = ("listen", "folder", "weights", "tokens", "clients", "certificate", "key")
+    names = ("listen", "folder", "weights", "tokens", "clients", "certificate", "key", "web", "log_format", "drain")
     flags = {name: getattr(args, name) for name in names}
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = load_settings(args.settings, flags)
+    write_log(settings.log_format)
     server = Server(settings)
-    stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
+    stop, hurry = threading.Event(), threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):  # a second one ends the drain
+        signal.signal(name, lambda *_: (hurry if stop.is_set() else stop).set())
     if args.with_parent:
         threading.Thread(target=_await_the_end_of_input, args=(stop,), daemon=True).start()
     server.start()
     print(f"overpaint {overpaint.__version__} listens on {server.address}, jobs in {settings.folder}", flush=True)
+    if server.web:
+        print(f"the web page is at {server.web}", flush=True)
     while not stop.wait(0.2):  # not for ever: a signal that comes just before a wait would not end it
         pass
+    if settings.drain:
+        print(f"draining, {settings.drain:g} s at most; a second signal stops at once", flush=True)
+        server.drain(settings.drain, hurry)
     print("stopping; jobs that are not finished go on at the next start", flush=True)
     server.stop()
     return 0

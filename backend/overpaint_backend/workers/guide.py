@@ -15,6 +15,7 @@ from overpaint.order import GuideOrder, GuideProgress, MadeGuide
 
 from overpaint_backend.guides.make import make_guide
 from overpaint_backend.jobs.spool import Spool
+from overpaint_backend.journal import write_log
 
 AT_ONCE = 2  # guides that are made; more wait
 LOOK = 0.1  # seconds between two looks whether the guide is still wanted
@@ -24,8 +25,8 @@ log = logging.getLogger(__name__)
 class GuideMaker:
     """Makes guides from the frames in `spool`, on `device`."""
 
-    def __init__(self, spool: Path, weights: Path, device: str) -> None:
-        self._where = (spool, weights, device)
+    def __init__(self, spool: Path, weights: Path, device: str, log_format: str = "text") -> None:
+        self._where = (spool, weights, device, log_format)
         self._places = threading.BoundedSemaphore(AT_ONCE)
 
     def make(self, order: GuideOrder, wanted: Callable[[], bool]) -> Iterator[GuideProgress | MadeGuide]:
@@ -76,9 +77,10 @@ def _answers(ours: Connection, wanted: Callable[[], bool]) -> Iterator[GuideProg
             return
 
 
-def _work(pipe: Connection, order: GuideOrder, spool: Path, weights: Path, device: str) -> None:
+def _work(pipe: Connection, order: GuideOrder, spool: Path, weights: Path, device: str, log_format: str) -> None:
     """The life of the process. Where nobody listens any more, the next word ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to answer
+    write_log(log_format)
     try:
         pipe.send(make_guide(order, Spool(spool).get, pipe.send, weights, device))
     except BrokenPipeError:

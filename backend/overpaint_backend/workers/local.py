@@ -7,8 +7,8 @@ import multiprocessing
 import signal
 import threading
 import time
-import traceback
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.context import SpawnProcess
@@ -21,17 +21,19 @@ from overpaint_backend import registry
 from overpaint_backend.engine import Engine
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
+from overpaint_backend.journal import about, write_log
 from overpaint_backend.workers.run import run_job
 
 LEASE = 20.0  # seconds; a worker that does not renew for so long has stopped
 PAUSE = 0.05  # seconds between two looks into the queue
+YOUNG = 10.0  # seconds; a worker that dies earlier has hardly begun
 log = logging.getLogger(__name__)
 
 
-def work(folder: Path, weights: Path, device: str, name: str) -> None:
+def work(folder: Path, weights: Path, device: str, name: str, log_format: str) -> None:
     """The life of a worker process: claim a job, run it, again, until the server that started it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to answer
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    write_log(log_format)
     store, spool = Store(folder / "jobs.sqlite"), Spool(folder / "spool")
     server = multiprocessing.parent_process()
     threading.Thread(target=_renew, args=(store, name), daemon=True).start()
@@ -42,7 +44,11 @@ def work(folder: Path, weights: Path, device: str, name: str) -> None:
         if spec is None:
             time.sleep(PAUSE)
             continue
-        engine = paint_claimed(spec, engine, build, store, spool, name)
+        with about(job=spec.id, worker=name):
+            try:
+                engine = paint_claimed(spec, engine, build, store, spool, name)
+            except DeviceFault:
+                raise SystemExit(1) from None  # why is in the log already
 
 
 def _renew(store: Store, name: str) -> None:
@@ -68,7 +74,7 @@ def paint_claimed(
     except Cancelled:
         store.record(spec.id, EventKind.CANCELLED, worker=worker)
     except Conflict as error:
-        log.warning("job %s: %s", spec.id, error)  # it was paused, or went to another worker that speaks for it now
+        log.warning("let go: %s", error.message)  # it was paused, or went to another worker that speaks for it now
     except OverpaintError as error:
         words = {"field": error.field, "message": error.message, "remedy": error.remedy}
         store.record(spec.id, EventKind.FAILED, worker=worker, **words)
@@ -80,7 +86,7 @@ def paint_claimed(
         }
         store.record(spec.id, EventKind.FAILED, worker=worker, **words)
     except Exception as error:
-        log.error("job %s failed\n%s", spec.id, traceback.format_exc())
+        log.exception("the engine %s failed", spec.engine)
         if _broke_the_device(error):
             store.lose(spec.id, worker, str(error).partition("\n")[0])
             raise DeviceFault(str(error)) from error
@@ -106,15 +112,37 @@ def _broke_the_device(error: Exception) -> bool:
 class LocalWorkers:
     """Starts a worker for each device, and another whenever one ends."""
 
-    def __init__(self, folder: Path, weights: Path, devices: tuple[str, ...], store: Store) -> None:
-        self._folder, self._weights, self._store = folder, weights, store
+    def __init__(
+        self, folder: Path, weights: Path, devices: tuple[str, ...], store: Store, log_format: str = "text"
+    ) -> None:
+        self._folder, self._weights, self._store, self._log_format = folder, weights, store, log_format
         self._stopping = threading.Event()
+        self._alive: dict[str, float] = {}  # device -> from when on its worker counts
+        self.restarts: Counter[str] = Counter()
         self._threads = [threading.Thread(target=self._supervise, args=(one,), daemon=True) for one in devices]
+        self._devices = devices
         self._processes: dict[str, SpawnProcess] = {}
 
     def start(self) -> None:
+        self._alive = dict.fromkeys(self._devices, 0.0)  # from now on: the first of each is on its way
         for thread in self._threads:
             thread.start()
+
+    def living(self) -> int:
+        """How many workers live. One that follows one that died young counts once it is older than that."""
+        return sum(time.monotonic() >= since for since in list(self._alive.values()))
+
+    def drain(self, seconds: float, hurry: threading.Event) -> None:
+        """Let each worker finish the window that it paints, and end it then; `seconds` at most, or until `hurry` is set."""
+        self._stopping.set()  # no worker follows one that ends
+        until = time.monotonic() + seconds
+        found: dict[str, tuple[str, int] | None] = {}
+        while self._alive and time.monotonic() < until and not hurry.wait(PAUSE):
+            for process in list(self._processes.values()):
+                has = self._store.painting(process.name)
+                # Another job, or another finished window, than at the first look: what it does now was begun since then.
+                if has is None or has != found.setdefault(process.name, has):
+                    process.terminate()
 
     def stop(self) -> None:
         """End all workers; what they were painting goes back to the queue and loses no finished window."""
@@ -127,22 +155,36 @@ class LocalWorkers:
 
     def _supervise(self, device: str) -> None:
         context = multiprocessing.get_context("spawn")
+        doubtful = False
         while not self._stopping.is_set():
             name = f"{device}/{uuid.uuid4().hex[:8]}"
             process = context.Process(
-                target=work, args=(self._folder, self._weights, device, name), name=name, daemon=True
+                target=work,
+                args=(self._folder, self._weights, device, name, self._log_format),
+                name=name,
+                daemon=True,
             )
             process.start()
+            began = time.monotonic()
+            self._alive[device] = began + (YOUNG if doubtful else 0)
             self._processes[device] = process
             if self._stopping.is_set():
                 process.terminate()
             process.join()
-            lost = self._store.release(name, f"its worker ended with {_ending(process.exitcode)}")
-            if not self._stopping.is_set():
-                log.error(
-                    "worker %s ended with %s; jobs taken back: %s", name, process.exitcode, ", ".join(lost) or "none"
-                )
-                self._stopping.wait(1.0)  # a worker that dies at once must not spin
+            del self._alive[device]
+            doubtful = time.monotonic() - began < YOUNG
+            self._note_the_end(device, process)
+
+    def _note_the_end(self, device: str, process: SpawnProcess) -> None:
+        if self._stopping.is_set():
+            self._store.release(process.name, "the server stopped", blameless=True)
+            return
+        ending = _ending(process.exitcode)
+        lost = self._store.release(process.name, f"its worker ended with {ending}")
+        words = f"the worker ended with {ending}; jobs taken back: {', '.join(lost) or 'none'}"
+        log.error(words, extra={"worker": process.name})
+        self.restarts[device] += 1
+        self._stopping.wait(1.0)  # a worker that dies at once must not spin
 
 
 def _ending(code: int | None) -> str:
