@@ -58,6 +58,7 @@ class Server:
 
     def start(self) -> None:
         self._workers.start()
+        self._desk.collector.start()
         self._grpc.start()
         for name in ("", SERVICE):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -71,6 +72,7 @@ class Server:
         self._health.enter_graceful_shutdown()
         self._desk.close()
         self._workers.stop()
+        self._desk.collector.stop()
         self._grpc.stop(grace=2).wait()
         self._lock.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ class Settings:
     unless said). `tokens` lists who may call (`overpaint token` writes it; in `folder` unless said), `clients` is the PEM of
     the authority whose certificates clients must show. Any host but loopback needs one of both, and `certificate` and `key`.
     `max_frames` and `max_pixels` (of one frame) bound a job.
+    A job that ended, or was never sealed, is forgotten after `keep_days` (0: never). Above `quota_gb` gigabytes (10**9
+    bytes; 0: no bound) of pixels and painted windows what is needed least goes, but nothing of a job that has not ended.
     """
 
     listen: str = "127.0.0.1:8765"
@@ -41,6 +44,8 @@ class Settings:
     key: Path | None = None
     max_frames: int = 20_000
     max_pixels: int = 8192 * 4320
+    keep_days: float = 30.0
+    quota_gb: float = 0.0
 
     @property
     def here(self) -> bool:
@@ -89,7 +94,18 @@ def _parse(name: str, value: Any) -> Any:
             return int(value)
         except ValueError:
             raise Invalid(field=name, message=f"{value!r} is no whole number", remedy="Give a number") from None
+    if name in ("keep_days", "quota_gb"):
+        return _amount(name, value)
     return value if name == "listen" else Path(value).expanduser().absolute()
+
+
+def _amount(name: str, value: Any) -> float:
+    try:
+        if 0 <= (amount := float(value)) < math.inf:
+            return amount
+    except (TypeError, ValueError):
+        pass
+    raise Invalid(field=name, message=f"{value!r} is no amount", remedy="Give 0 or more")
 
 
 def _check(settings: Settings) -> None:

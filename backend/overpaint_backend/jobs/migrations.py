@@ -67,6 +67,9 @@ STEPS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX windows_by_key ON windows (key);
     """,
+    """
+    CREATE INDEX owned_by_digest ON owned (digest);  -- whoever deletes asks for each digest who else has it
+    """,
 )
 
 
