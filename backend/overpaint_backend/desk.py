@@ -223,7 +223,8 @@ class Desk:
                 raise Invalid(
                     field="frames", message=f"the frame {digest[:12]} {what}", remedy="Send what the server lacks"
                 )
-            self._store.prove(owner, digest)  # first, so that what is found here is not collected meanwhile
+            # First, so that what is found here is not collected meanwhile.
+            self._store.prove(owner, digest, ordered=by == "order")
             self._spool.put(frame, digest)
             kept += 1
         return kept
@@ -309,7 +310,9 @@ class Desk:
         self, caller: Caller, job: str, start: int, *, source: bool = False
     ) -> tuple[tuple[str, ...], Iterator[np.ndarray]]:
         """The take's frames from `start` on: their digests, and the patches "h w 4" over the source; or the `source` itself."""
-        self._see(caller, job)
+        owner = self._see(caller, job)
+        if source:
+            self._check_pixels(job, owner)  # who only names a digest does not get at the pixels
         digests = self._store.spec(job).clip.frames if source else self._store.take(job)
         if not 0 <= start <= len(digests):
             raise Invalid(

@@ -140,7 +140,7 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
         self, request: service_pb2.FetchFramesRequest, caller: Caller, context: grpc.ServicerContext
     ) -> Iterator[Any]:
         how = wire.codec_from_wire(request.codec or frames_pb2.CODEC_DELTA_ZSTD)
-        names, patches = self._desk.take(caller, request.job_id, request.from_frame)
+        names, patches = self._desk.take(caller, request.job_id, request.from_frame, source=request.source)
         for chunk in chunks.pack(patches, how, names):
             answer = service_pb2.FetchFramesResponse()
             wire.chunk_to_wire(chunk, answer.chunk)
@@ -174,6 +174,15 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
     def DeleteJob(self, request: service_pb2.DeleteJobRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
         self._desk.delete(caller, request.job_id)
         return service_pb2.DeleteJobResponse()
+
+    @_answers
+    def GetJob(self, request: service_pb2.GetJobRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
+        return wire.record_to_wire(self._desk.record(caller, request.job_id))
+
+    @_answers
+    def PruneJobs(self, request: service_pb2.PruneJobsRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
+        days = request.older_than_days if request.HasField("older_than_days") else None
+        return wire.pruned_to_wire(self._desk.prune(caller, days, dry_run=request.dry_run))
 
     @_streams
     def MakeGuide(

@@ -31,10 +31,9 @@ from overpaint.job import JobState, Pruned
 from overpaint.v1 import jobs_pb2
 
 from overpaint_backend.jobs.spool import Spool
-from overpaint_backend.jobs.store import ENDED, Store, orphans
+from overpaint_backend.jobs.store import ENDED, YOUNG, Store, orphans
 
 DAY = 86400.0
-YOUNG = DAY  # seconds for which a file stays that no row refers to, and for which a row of `owned` is a reference
 STALLED = 3600.0  # seconds after which a file that was begun will never be whole: no frame takes so long to write
 EVERY = 600.0  # seconds between two rounds
 BATCH = 200  # files that go in one transaction, so that nobody waits long for his turn
@@ -270,7 +269,7 @@ def _unreferenced(connection: sqlite3.Connection, digests: Sequence[str], proven
     found = connection.execute(
         """SELECT value FROM json_each(?)
            WHERE NOT EXISTS (SELECT 1 FROM pixels WHERE digest = value)
-           AND NOT EXISTS (SELECT 1 FROM owned WHERE digest = value AND at >= ?)""",
+           AND NOT EXISTS (SELECT 1 FROM owned WHERE digest = value AND max(at, ordered_at) >= ?)""",
         (json.dumps(list(digests)), proven_since),
     ).fetchall()
     return [digest for (digest,) in found]

@@ -21,6 +21,7 @@ from overpaint_backend.jobs.migrations import migrate
 from overpaint_backend.jobs.queue import Waiting, choose, order
 
 MOST_LOSSES = 3
+YOUNG = 86400.0  # seconds in which what was sent or ordered may still be under way; no guide is made for so long
 # What a worker tells on its way may be lost in a power cut: it is told again. Whatever else happened is on the disk
 # before anybody hears of it.
 PASSING = (EventKind.STARTED, EventKind.PLANNED, EventKind.PROGRESS, EventKind.WINDOW_DONE, EventKind.LOST)
@@ -338,16 +339,21 @@ class Store:
         )
         return frozenset(digest for (digest,) in found)
 
-    def prove(self, owner: str, digest: str) -> None:
-        """`owner` sends these pixels, or has sent them. Told before they are kept: from then on nobody collects them."""
-        with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO owned VALUES (?, ?, ?)", (owner, digest, time.time()))
-
-    def order(self, owner: str, digests: Sequence[str]) -> None:
-        """`owner` is about to use what he has proven of these pixels: nobody collects them before he has."""
+    def prove(self, owner: str, digest: str, *, ordered: bool = False) -> None:
+        """`owner` sends these pixels, or has sent them; `ordered`: for a guide. Told before they are kept: from then on nobody collects them."""
+        now = time.time()
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE owned SET at = ? WHERE owner = ? AND digest IN (SELECT value FROM json_each(?))",
+                """INSERT INTO owned (owner, digest, at, ordered_at) VALUES (?1, ?2, ?3, ?4)
+                   ON CONFLICT DO UPDATE SET at = ?3, ordered_at = max(ordered_at, ?4)""",
+                (owner, digest, now, now if ordered else 0.0),
+            )
+
+    def order(self, owner: str, digests: Sequence[str]) -> None:
+        """A guide is made of what `owner` has proven of these pixels: nobody collects them before it is."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE owned SET ordered_at = ? WHERE owner = ? AND digest IN (SELECT value FROM json_each(?))",
                 (time.time(), owner, json.dumps(list(digests))),
             )
 
@@ -427,14 +433,17 @@ class Store:
 def orphans(
     connection: sqlite3.Connection, job: str, besides: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The digests and keys that only this job uses, where the jobs `besides` count as gone; what another has proven stays."""
+    """The digests and keys that only this job uses, where the jobs `besides` count as gone.
+
+    What another has proven stays, and what a guide was made of today: it may still be under way.
+    """
     digests = connection.execute(
         """SELECT digest FROM pixels WHERE job = ?1
            AND NOT EXISTS (SELECT 1 FROM pixels AS p WHERE p.digest = pixels.digest AND p.job <> ?1
                            AND p.job NOT IN (SELECT value FROM json_each(?2)))
            AND NOT EXISTS (SELECT 1 FROM owned JOIN jobs ON jobs.id = ?1
-                           WHERE owned.digest = pixels.digest AND owned.owner <> jobs.owner)""",
-        (job, json.dumps(list(besides))),
+                           WHERE owned.digest = pixels.digest AND (owned.owner <> jobs.owner OR ordered_at >= ?3))""",
+        (job, json.dumps(list(besides)), time.time() - YOUNG),
     ).fetchall()
     keys = connection.execute(
         """SELECT DISTINCT key FROM windows WHERE job = ?1
