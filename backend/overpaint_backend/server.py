@@ -19,12 +19,11 @@ from overpaint_backend.access import Door
 from overpaint_backend.desk import Desk, devices
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
-from overpaint_backend.service import Doorkeeper, Service
+from overpaint_backend.service import THREADS, Doorkeeper, Service
 from overpaint_backend.settings import Settings
 from overpaint_backend.workers.guide import GuideMaker
 from overpaint_backend.workers.local import LocalWorkers
 
-THREADS = 64  # each watching client holds one
 MAX_MESSAGE = 64 << 20  # bytes; a job of 20 000 frames with strokes on every one fits
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["OverpaintService"].full_name
 log = logging.getLogger(__name__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,13 +18,23 @@ from overpaint.address import host_of, is_here
 from overpaint.card import EngineCard, Estimate, ServerCard
 from overpaint.clip import Depth, Size
 from overpaint.edit import Edit
-from overpaint.errors import BY_STATUS, Cancelled, Internal, Invalid, OverpaintError, Unauthenticated, Unavailable
+from overpaint.errors import (
+    BY_STATUS,
+    WATCHING,
+    Cancelled,
+    Internal,
+    Invalid,
+    OverpaintError,
+    Unauthenticated,
+    Unavailable,
+)
 from overpaint.job import JobEvent, JobRecord, JobSpec, JobState, JobSummary, Pruned
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
 from overpaint.v1 import guides_pb2, service_pb2_grpc
 from overpaint.v1 import service_pb2 as pb
 
 SECONDS = 30.0  # for calls that answer at once
+WATCH_AGAIN = 0.5  # seconds, about, until a watcher asks again for whom there was no seat
 PRUNE_SECONDS = 600.0  # the whole spool is looked through
 ERROR_KEY = "overpaint-error-bin"
 MAX_MESSAGE = 64 << 20  # bytes
@@ -128,7 +140,22 @@ class Client:
         return wire.state_from_wire(self._call(self._stub.SealJob, pb.SealJobRequest(job_id=job)).state)
 
     def watch(self, job: str, after: int = 0) -> Iterator[JobEvent]:
-        """The events after number `after`, as they happen; ends when the job has ended."""
+        """The events after number `after`, as they happen; ends when the job has ended.
+
+        Where too many watch at once the server says so, and this asks again: then the events come a little later.
+        """
+        while True:
+            try:
+                for event in self._watch(job, after):
+                    after = event.number
+                    yield event
+                return
+            except Unavailable as error:
+                if error.field != WATCHING:
+                    raise
+            time.sleep(random.uniform(0.5, 1.5) * WATCH_AGAIN)  # not all at the same moment
+
+    def _watch(self, job: str, after: int) -> Iterator[JobEvent]:
         with self._in_words():
             stream = self._stub.WatchJob(pb.WatchJobRequest(job_id=job, after_event=after), metadata=self._metadata)
             try:
