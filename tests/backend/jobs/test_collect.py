@@ -46,7 +46,8 @@ def age(folder: Path, days: float) -> None:
     """As if so many days had passed: everything that is there is so much older."""
     for path in (folder / "spool").rglob("*"):
         if path.is_file():
-            os.utime(path, times=(path.stat().st_mtime - days * DAY,) * 2)
+            then = path.stat().st_mtime - days * DAY
+            os.utime(path, times=(then, then))
     with sqlite3.connect(folder / "jobs.sqlite") as connection:
         for table, column in (("owned", "at"), ("owned", "ordered_at"), ("jobs", "opened_at")):
             connection.execute(f"UPDATE {table} SET {column} = {column} - ?", (days * DAY,))
@@ -273,10 +274,10 @@ def test_half_written_files_and_rows_without_a_file_go(store: Store, spool: Spoo
     for part in begun:
         part.parent.mkdir(exist_ok=True)
         part.write_bytes(b"half")
-    os.utime(begun[0], times=(time.time() - 2 * 3600,) * 2)
+    then = time.time() - 2 * 3600
+    os.utime(begun[0], times=(then, then))
     spool.drop_window(KEYS[0])
     store.prove("bert", NAMES[5])
-    age(tmp_path, 0.0)
     with sqlite3.connect(tmp_path / "jobs.sqlite") as connection:
         connection.execute("UPDATE owned SET at = 1 WHERE owner = 'bert'")
     connection.close()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from overpaint.chunks import pack
 from overpaint.clip import Clip, Rate, Size
 from overpaint.codec import digest
 from overpaint.edit import Edit, Task
@@ -76,7 +77,7 @@ def test_a_job_is_queued_and_finished_only_when_its_pixels_are_on_the_disk(
     monkeypatch.setattr(store, "record", noted)
     monkeypatch.setattr(store, "keep_take", kept)
     desk.open(ANYONE, spec)
-    desk.keep(ANYONE, spec.id, iter(zip(clip.frames, FRAMES, strict=True)))
+    desk.keep(ANYONE, spec.id, pack(FRAMES))
     desk.seal(ANYONE, spec.id)
     store.claim("w", 60)
     run_job(spec, ToyEngine(), store, spool, "w")

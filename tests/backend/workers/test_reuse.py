@@ -171,11 +171,11 @@ def test_a_job_that_goes_on_with_another_plan_takes_no_window_of_the_old_one(tmp
     class Stopping(ToyEngine):
         turns = 0
 
-        def paint(self, *given: Any) -> Any:
+        def paint(self, cut: Any, cond: Any, carry: Any, progress: Any) -> Any:
             self.turns += 1
             if self.turns == 3:
                 raise Stopped
-            return super().paint(*given)
+            return super().paint(cut, cond, carry, progress)
 
     with pytest.raises(Stopped):
         run_job(spec, Stopping(), store, spool, "w")
