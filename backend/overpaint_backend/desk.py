@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
@@ -18,7 +19,7 @@ from overpaint.clip import Clip, Depth, Rate, Size
 from overpaint.codec import Limits
 from overpaint.edit import Edit, Input
 from overpaint.errors import Conflict, Exhausted, Invalid, Unavailable
-from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, Picture
+from overpaint.job import EventKind, JobEvent, JobRecord, JobSpec, JobState, JobSummary, Picture, Pruned
 from overpaint.order import GuideOrder
 
 from overpaint_backend import registry
@@ -27,6 +28,7 @@ from overpaint_backend.guides.make import check_order
 from overpaint_backend.guides.mask import weight
 from overpaint_backend.guides.raster import rasterise
 from overpaint_backend.jobs.board import Standing
+from overpaint_backend.jobs.collect import Collector, drop
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import LIVE, Store, unknown
 from overpaint_backend.pipeline.plan import plan_job
@@ -85,6 +87,8 @@ class Desk:
     def __init__(self, settings: Settings, store: Store, spool: Spool) -> None:
         self._settings, self._store, self._spool = settings, store, spool
         self._draining = self._closing = False
+        quota = int(settings.quota_gb * 1e9)
+        self.collector = Collector(store, spool, keep_days=settings.keep_days, quota=quota)
 
     def drain(self) -> None:
         """Take no new jobs, and let those go who watch a job that nobody paints: nothing happens to it any more."""
@@ -227,8 +231,9 @@ class Desk:
                 raise Invalid(
                     field="frames", message=f"the frame {digest[:12]} {what}", remedy="Send what the server lacks"
                 )
+            # First, so that what is found here is not collected meanwhile.
+            self._store.prove(owner, digest, ordered=by == "order")
             self._spool.put(frame, digest)
-            self._store.prove(owner, digest)
             kept += 1
         return kept
 
@@ -237,6 +242,7 @@ class Desk:
         caller.need(Scope.PAINT)
         self._check_size(len(order.frames), order.size)
         check_order(order)
+        self._store.order(caller.name, tuple(order.digests()))  # before the look: from then on nobody collects them
         missing = self._missing(caller.name, order.digests())
         absent = frozenset(missing)
         self._check_shapes({name: shape for name, shape in _ordered(order).items() if name not in absent})
@@ -258,6 +264,7 @@ class Desk:
             return state
         self._check_open()
         self._check_pixels(job, owner)
+        self._spool.settle(self._store.spec(job).digests())
         return self._store.record(job, EventKind.SEALED)
 
     def _check_pixels(self, job: str, owner: str) -> None:
@@ -324,13 +331,17 @@ class Desk:
         self._see(caller, job)
         return self._store.picture(job, event)
 
-    def take(self, caller: Caller, job: str, start: int) -> tuple[tuple[str, ...], Iterator[np.ndarray]]:
-        """The take's frames from `start` on: their digests, and the patches "h w 4" over the source."""
-        self._see(caller, job)
-        digests = self._store.take(job)
+    def take(
+        self, caller: Caller, job: str, start: int, *, source: bool = False
+    ) -> tuple[tuple[str, ...], Iterator[np.ndarray]]:
+        """The take's frames from `start` on: their digests, and the patches "h w 4" over the source; or the `source` itself."""
+        owner = self._see(caller, job)
+        if source:
+            self._check_pixels(job, owner)  # who only names a digest does not get at the pixels
+        digests = self._store.spec(job).clip.frames if source else self._store.take(job)
         if not 0 <= start <= len(digests):
             raise Invalid(
-                field="from_frame", message=f"the take has frames 0 to {len(digests) - 1}", remedy="Ask for one of them"
+                field="from_frame", message=f"there are frames 0 to {len(digests) - 1}", remedy="Ask for one of them"
             )
         return digests[start:], map(self._spool.get, digests[start:])
 
@@ -368,11 +379,29 @@ class Desk:
     def delete(self, caller: Caller, job: str) -> None:
         """Forget an ended job, and the pixels and windows that no other job uses."""
         self._see(caller, job)
-        digests, windows = self._store.delete(job)
-        for digest in digests:
-            self._spool.drop(digest)
-        for key in windows:
-            self._spool.drop_window(key)
+        drop(self._store, self._spool, *self._store.delete(job))
+
+    def record(self, caller: Caller, job: str) -> JobRecord:
+        """The job with its request, and what it holds."""
+        self._see(caller, job)
+        digests, keys = self._store.holds(job)
+        files = [self._spool.frame_file(digest) for digest in digests]
+        windows = [self._spool.window_file(key) for key in keys]
+        return JobRecord(
+            summary=self._store.summary(job),
+            spec=self._store.spec(job),
+            frames=sum(file is not None for file in files),
+            windows=sum(file is not None for file in windows),
+            bytes=sum(file.st_size for file in (*files, *windows) if file is not None),
+        )
+
+    def prune(self, caller: Caller, older_than_days: float | None, *, dry_run: bool) -> Pruned:
+        """Forget everybody's jobs that ended so long ago, and what nobody needs; returns what went, or would go."""
+        caller.need(Scope.ADMIN)
+        if older_than_days is not None and not 0 <= older_than_days < math.inf:
+            what = f"{older_than_days} is no number of days"
+            raise Invalid(field="older_than_days", message=what, remedy="Give 0 or more")
+        return self.collector.prune(older_than_days, dry_run=dry_run)
 
 
 def _three(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -78,7 +78,8 @@ class Engine(Protocol):
 
     @property
     def painter(self) -> str:
-        """All that decides pixels besides the window and the words: the engine, its version, its weights, the kind of device.
+        """All that decides pixels besides the window and the words: the engine, its version, its weights, the kind of
+        device, and the versions of the libraries that compute.
 
         Windows are kept under it: where it is the same, a window is painted once.
         """

@@ -26,14 +26,13 @@ from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.metrics import Gauges, Metrics
 from overpaint_backend.rounds import Rounds
-from overpaint_backend.service import Doorkeeper, Service
+from overpaint_backend.service import THREADS, Doorkeeper, Service
 from overpaint_backend.settings import Settings
 from overpaint_backend.web.application import Application
 from overpaint_backend.web.listening import WebServer
 from overpaint_backend.workers.guide import GuideMaker
 from overpaint_backend.workers.local import LocalWorkers
 
-THREADS = 64  # each watching client holds one
 MAX_MESSAGE = 64 << 20  # bytes; a job of 20 000 frames with strokes on every one fits
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["OverpaintService"].full_name
 log = logging.getLogger(__name__)
@@ -80,6 +79,7 @@ class Server:
     def start(self) -> None:
         self._workers.start()
         self._rounds.start()
+        self._desk.collector.start()
         self._grpc.start()
         if self._web:
             self._web.start()
@@ -119,6 +119,7 @@ class Server:
         self._rounds.stop()
         if self._web:
             self._web.stop()
+        self._desk.collector.stop()
         self._grpc.stop(grace=2).wait()
         self._lock.close()
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
 from overpaint import chunks, wire
-from overpaint.errors import Internal, Invalid, OverpaintError, Unauthenticated
+from overpaint.errors import WATCHING, Internal, Invalid, OverpaintError, Unauthenticated, Unavailable
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
 from overpaint.v1 import frames_pb2, guides_pb2, service_pb2, service_pb2_grpc
 
@@ -21,6 +24,9 @@ MakeGuide = Callable[[GuideOrder, Callable[[], bool]], Iterator[GuideProgress | 
 
 log = logging.getLogger(__name__)
 ERROR_KEY = "overpaint-error-bin"
+THREADS = 128  # that answer calls; they begin as they are needed
+WATCHERS = 96  # of them at most watch jobs: what is left uploads, seals and fetches
+TURN = 2.0  # seconds that a watcher keeps his seat when others want one
 
 
 def _refuse(context: grpc.ServicerContext, error: Exception) -> None:
@@ -66,9 +72,37 @@ def _streams(method: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any
     return streamed
 
 
+class Seats:
+    """Every watcher holds a thread of the server for as long as it watches, so there is a seat for only so many.
+
+    Where all are taken, whoever has sat for TURN seconds gives up his seat, and comes back for it as the refused one does.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._free = threading.BoundedSemaphore(number)
+        self._refused_at = -TURN
+
+    @contextmanager
+    def taken(self) -> Generator[Callable[[], bool], None, None]:
+        """A seat, and whether the turn is over. Raises Unavailable where none is free."""
+        if not self._free.acquire(blocking=False):
+            self._refused_at = time.monotonic()
+            raise _no_seat()
+        since = time.monotonic()
+        try:
+            yield lambda: self._refused_at > since + TURN
+        finally:
+            self._free.release()
+
+
+def _no_seat() -> Unavailable:
+    return Unavailable(field=WATCHING, message="too many watch jobs at once", remedy="Watch again in a moment")
+
+
 class Service(service_pb2_grpc.OverpaintServiceServicer):
     def __init__(self, desk: Desk, door: Door, make_guide: MakeGuide) -> None:
         self._desk, self._door, self._make_guide = desk, door, make_guide
+        self._seats = Seats(WATCHERS)
 
     def caller(self, context: grpc.ServicerContext) -> Caller:
         """Who calls: by the name in the certificate that TLS has checked, or by the token."""
@@ -132,15 +166,19 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
     def WatchJob(
         self, request: service_pb2.WatchJobRequest, caller: Caller, context: grpc.ServicerContext
     ) -> Iterator[Any]:
-        for event in self._desk.watch(caller, request.job_id, request.after_event, context.is_active):
-            yield service_pb2.WatchJobResponse(event=wire.event_to_wire(event))
+        with self._seats.taken() as turn_is_over:
+            wanted = lambda: context.is_active() and not turn_is_over()  # noqa: E731
+            for event in self._desk.watch(caller, request.job_id, request.after_event, wanted):
+                yield service_pb2.WatchJobResponse(event=wire.event_to_wire(event))
+            if turn_is_over():
+                raise _no_seat()
 
     @_streams
     def FetchFrames(
         self, request: service_pb2.FetchFramesRequest, caller: Caller, context: grpc.ServicerContext
     ) -> Iterator[Any]:
         how = wire.codec_from_wire(request.codec or frames_pb2.CODEC_DELTA_ZSTD)
-        names, patches = self._desk.take(caller, request.job_id, request.from_frame)
+        names, patches = self._desk.take(caller, request.job_id, request.from_frame, source=request.source)
         for chunk in chunks.pack(patches, how, names):
             answer = service_pb2.FetchFramesResponse()
             wire.chunk_to_wire(chunk, answer.chunk)
@@ -174,6 +212,15 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
     def DeleteJob(self, request: service_pb2.DeleteJobRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
         self._desk.delete(caller, request.job_id)
         return service_pb2.DeleteJobResponse()
+
+    @_answers
+    def GetJob(self, request: service_pb2.GetJobRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
+        return wire.record_to_wire(self._desk.record(caller, request.job_id))
+
+    @_answers
+    def PruneJobs(self, request: service_pb2.PruneJobsRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
+        days = request.older_than_days if request.HasField("older_than_days") else None
+        return wire.pruned_to_wire(self._desk.prune(caller, days, dry_run=request.dry_run))
 
     @_streams
     def MakeGuide(

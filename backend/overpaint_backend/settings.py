@@ -33,6 +33,8 @@ class Settings:
     the authority whose certificates clients must show. Any host but loopback needs one of both, and `certificate` and `key`.
     `max_frames` and `max_pixels` (of one frame) bound a job. `web` is host:port of the web page ("": there is none), under the
     same law as `listen`. `log_format` is text or json. `drain` is how many seconds running windows may take to end at a stop.
+    A job that ended, or was never sealed, is forgotten after `keep_days` (0: never). Above `quota_gb` gigabytes (10**9
+    bytes; 0: no bound) of pixels and painted windows what is needed least goes, but nothing of a job that has not ended.
     """
 
     listen: str = "127.0.0.1:8765"
@@ -47,6 +49,8 @@ class Settings:
     web: str = ""
     log_format: str = "text"
     drain: float = 0.0
+    keep_days: float = 30.0
+    quota_gb: float = 0.0
 
     @property
     def here(self) -> bool:
@@ -95,18 +99,18 @@ def _parse(name: str, value: Any) -> Any:
             return int(value)
         except ValueError:
             raise Invalid(field=name, message=f"{value!r} is no whole number", remedy="Give a number") from None
-    if name == "drain":
-        return _seconds(name, value)
+    if name in ("drain", "keep_days", "quota_gb"):
+        return _amount(name, value)
     return value if name in ("listen", "web", "log_format") else Path(value).expanduser().absolute()
 
 
-def _seconds(name: str, value: Any) -> float:
+def _amount(name: str, value: Any) -> float:
     try:
-        if 0 <= (seconds := float(value)) < math.inf:
-            return seconds
-    except ValueError:
+        if 0 <= (amount := float(value)) < math.inf:
+            return amount
+    except (TypeError, ValueError):
         pass
-    raise Invalid(field=name, message=f"{value!r} is no number of seconds", remedy="Give 0 or more")
+    raise Invalid(field=name, message=f"{value!r} is no amount", remedy="Give 0 or more")
 
 
 def _check(settings: Settings) -> None:

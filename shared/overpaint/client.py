@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,13 +18,24 @@ from overpaint.address import host_of, is_here
 from overpaint.card import EngineCard, Estimate, ServerCard
 from overpaint.clip import Depth, Size
 from overpaint.edit import Edit
-from overpaint.errors import BY_STATUS, Cancelled, Internal, Invalid, OverpaintError, Unauthenticated, Unavailable
-from overpaint.job import JobEvent, JobSpec, JobState, JobSummary
+from overpaint.errors import (
+    BY_STATUS,
+    WATCHING,
+    Cancelled,
+    Internal,
+    Invalid,
+    OverpaintError,
+    Unauthenticated,
+    Unavailable,
+)
+from overpaint.job import JobEvent, JobRecord, JobSpec, JobState, JobSummary, Pruned
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
 from overpaint.v1 import guides_pb2, service_pb2_grpc
 from overpaint.v1 import service_pb2 as pb
 
 SECONDS = 30.0  # for calls that answer at once
+WATCH_AGAIN = 0.5  # seconds, about, until a watcher asks again for whom there was no seat
+PRUNE_SECONDS = 600.0  # the whole spool is looked through
 ERROR_KEY = "overpaint-error-bin"
 MAX_MESSAGE = 64 << 20  # bytes
 RECONNECT = 8000  # milliseconds: gRPC would let two minutes pass before it tries a server again that was away
@@ -127,7 +140,22 @@ class Client:
         return wire.state_from_wire(self._call(self._stub.SealJob, pb.SealJobRequest(job_id=job)).state)
 
     def watch(self, job: str, after: int = 0) -> Iterator[JobEvent]:
-        """The events after number `after`, as they happen; ends when the job has ended."""
+        """The events after number `after`, as they happen; ends when the job has ended.
+
+        Where too many watch at once the server says so, and this asks again: then the events come a little later.
+        """
+        while True:
+            try:
+                for event in self._watch(job, after):
+                    after = event.number
+                    yield event
+                return
+            except Unavailable as error:
+                if error.field != WATCHING:
+                    raise
+            time.sleep(random.uniform(0.5, 1.5) * WATCH_AGAIN)  # not all at the same moment
+
+    def _watch(self, job: str, after: int) -> Iterator[JobEvent]:
         with self._in_words():
             stream = self._stub.WatchJob(pb.WatchJobRequest(job_id=job, after_event=after), metadata=self._metadata)
             try:
@@ -136,12 +164,11 @@ class Client:
             finally:
                 stream.cancel()
 
-    def fetch(self, job: str, start: int = 0) -> Iterator[np.ndarray]:
-        """The take's frames from `start` on: patches "h w 4" over the source (see colour.lay_over)."""
+    def fetch(self, job: str, start: int = 0, *, source: bool = False) -> Iterator[np.ndarray]:
+        """The take's frames from `start` on: patches "h w 4" over the source (see colour.lay_over); or the `source`, "h w 3"."""
         with self._in_words():
-            stream = self._stub.FetchFrames(
-                pb.FetchFramesRequest(job_id=job, from_frame=start), metadata=self._metadata
-            )
+            request = pb.FetchFramesRequest(job_id=job, from_frame=start, source=source)
+            stream = self._stub.FetchFrames(request, metadata=self._metadata)
             try:
                 pieces = (wire.chunk_from_wire(answer.chunk) for answer in stream)
                 for _, frame in chunks.unpack(pieces, codec.Limits()):
@@ -172,6 +199,18 @@ class Client:
 
     def delete(self, job: str) -> None:
         self._call(self._stub.DeleteJob, pb.DeleteJobRequest(job_id=job))
+
+    def job(self, job: str) -> JobRecord:
+        """The job with its whole request, and what it holds on the server."""
+        return wire.record_from_wire(self._call(self._stub.GetJob, pb.GetJobRequest(job_id=job)))
+
+    def prune(self, older_than_days: float | None = None, *, dry_run: bool = False) -> Pruned:
+        """Forget everybody's jobs that ended so many days ago (the server's setting unless given), and what nobody needs.
+
+        Returns what went, or would go with `dry_run`. Raises Forbidden without the scope admin.
+        """
+        request = pb.PruneJobsRequest(older_than_days=older_than_days, dry_run=dry_run)
+        return wire.pruned_from_wire(self._call(self._stub.PruneJobs, request, PRUNE_SECONDS))
 
     def make_guide(self, order: GuideOrder, read: Callable[[str], np.ndarray]) -> GuideCall:
         """Have a guide made: say how far it is, and at last what was made.

@@ -74,6 +74,10 @@ class Unavailable(OverpaintError):
     status = "UNAVAILABLE"
 
 
+WATCHING = "watching"
+"""The field of Unavailable where a server has no seat for one more watcher: the client asks again by itself."""
+
+
 class Cancelled(OverpaintError):
     """The job was cancelled."""
 

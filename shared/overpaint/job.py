@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -180,3 +181,42 @@ class JobSummary:
     events: int
     owner: str = ""
     priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """A job with its whole request, and what it holds on the server: files, and their bytes on disk.
+
+    `frames` are pixels that were sent or make its take, `windows` are painted ones. What other jobs use as well counts too.
+    """
+
+    summary: JobSummary
+    spec: JobSpec
+    frames: int = 0
+    windows: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What went when a server was pruned: jobs, files of frames and of painted windows, and their bytes on disk."""
+
+    jobs: int = 0
+    frames: int = 0
+    windows: int = 0
+    bytes: int = 0
+
+    def numbers(self) -> tuple[int, int, int, int]:
+        return self.jobs, self.frames, self.windows, self.bytes
+
+
+def windows_done(events: Iterable[JobEvent]) -> tuple[int, int]:
+    """How many windows of a job were painted, and how many were reused, as its events tell."""
+    reused: dict[int, bool] = {}
+    planned = 0
+    for event in events:
+        if event.kind is EventKind.PLANNED and event.windows != planned:
+            reused, planned = {}, event.windows  # memory ran out: all is cut anew
+        elif event.kind is EventKind.WINDOW_DONE:
+            reused[event.window] = event.reused
+    return sum(not one for one in reused.values()), sum(reused.values())

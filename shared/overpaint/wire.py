@@ -36,7 +36,7 @@ from overpaint.edit import (
     TrackPoint,
 )
 from overpaint.errors import Invalid, shown
-from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, Picture
+from overpaint.job import EventKind, JobEvent, JobRecord, JobSpec, JobState, JobSummary, Picture, Pruned
 from overpaint.order import Click, GuideFrame, GuideOrder, GuideProgress, LinesOrder, MadeGuide, ObjectGuide, TrackOrder
 from overpaint.v1 import engines_pb2, frames_pb2, guides_pb2, jobs_pb2, service_pb2
 
@@ -413,6 +413,32 @@ def summary_from_wire(message: jobs_pb2.JobSummary) -> JobSummary:
         task=_TASKS.from_wire(message.task),
         **_plain(message, _SUMMARY_PLAIN),
     )
+
+
+_RECORD_PLAIN = ("frames", "windows", "bytes")
+
+
+def record_to_wire(record: JobRecord) -> service_pb2.GetJobResponse:
+    return service_pb2.GetJobResponse(
+        job=summary_to_wire(record.summary), spec=spec_to_wire(record.spec), **_plain(record, _RECORD_PLAIN)
+    )
+
+
+def record_from_wire(message: service_pb2.GetJobResponse) -> JobRecord:
+    return JobRecord(
+        summary=summary_from_wire(message.job), spec=spec_from_wire(message.spec), **_plain(message, _RECORD_PLAIN)
+    )
+
+
+_PRUNED_PLAIN = ("jobs", "frames", "windows", "bytes")
+
+
+def pruned_to_wire(pruned: Pruned) -> service_pb2.PruneJobsResponse:
+    return service_pb2.PruneJobsResponse(**_plain(pruned, _PRUNED_PLAIN))
+
+
+def pruned_from_wire(message: service_pb2.PruneJobsResponse) -> Pruned:
+    return Pruned(**_plain(message, _PRUNED_PLAIN))
 
 
 # Frames

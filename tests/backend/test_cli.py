@@ -59,6 +59,11 @@ def paint(
     return overpaint(verb, "--clip", files / "clip", "--rate", "24", *given, "--out", out, *("--engine", "toy"), *words)
 
 
+def submit(files: Path, out: Path, env: dict[str, str], *words: object) -> subprocess.CompletedProcess[str]:
+    given = ("--clip", files / "clip", "--rate", 24, "--mask", files / "mask", "--engine", "toy", "--out", out)
+    return overpaint("submit", *given, *words, env=env)
+
+
 def test_paint_leaves_frames_movie_and_request(files: Path, tmp_path: Path) -> None:
     ran = paint(files, tmp_path / "out", "--prompt", "a coat", "--rate", "30000/1001")
     assert ran.returncode == 0, ran.stderr
@@ -172,6 +177,7 @@ def test_a_path_that_cannot_be_written_is_said_in_one_line(files: Path, tmp_path
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("guarded")
     guard(folder / "jobs")
+    guard(folder / "jobs", "root", "root", ("paint", "admin"))
     with serving(folder / "jobs") as server:
         yield server.address
 
@@ -188,36 +194,66 @@ def test_submit_through_a_server_gives_what_paint_gives(files: Path, tmp_path: P
     ran = paint(files, tmp_path / "far", "--server", guarded, verb="submit")
     assert ran.returncode == 77 and "token" in ran.stderr and not (tmp_path / "far").exists()
     env = {"OVERPAINT_TOKEN": "open sesame", "OVERPAINT_SERVER": guarded}
-    sent = overpaint(
-        "submit",
-        "--clip",
-        files / "clip",
-        "--rate",
-        24,
-        "--mask",
-        files / "mask",
-        "--engine",
-        "toy",
-        "--out",
-        tmp_path / "far",
-        env=env,
-    )
+    sent = submit(files, tmp_path / "far", env)
     assert sent.returncode == 0, sent.stderr
     assert paint(files, tmp_path / "near").returncode == 0
     for near in sorted((tmp_path / "near" / "frames").iterdir()):
         assert near.read_bytes() == (tmp_path / "far" / "frames" / near.name).read_bytes()
-    listed = overpaint("jobs", "--json", env=env)
-    job = json.loads(listed.stdout.splitlines()[0])
+    assert "windows painted, 0 reused" in sent.stdout
+    job = json.loads(overpaint("jobs", "list", "--json", env=env).stdout.splitlines()[0])
     assert job["state"] == "finished" and job["frames"] == LENGTH
-    for act in ("--pause", "--resume", "--front", "--retry"):
+    for act in ("pause", "resume", "front", "retry"):
         refused = overpaint("jobs", act, job["id"], env=env)
         assert refused.returncode and "a job that is finished cannot" in refused.stderr
-    assert overpaint("jobs", "--delete", job["id"], env=env).returncode == 0
-    assert job["id"] not in overpaint("jobs", env=env).stdout
+    again = submit(files, tmp_path / "again", env, "--json")
+    done = json.loads(again.stdout.splitlines()[-1])
+    assert (done["windows_painted"], done["windows_reused"]) == (0, 2)
+    assert overpaint("jobs", "delete", job["id"], env=env).returncode == 0
+    assert job["id"] not in overpaint("jobs", "list", env=env).stdout
+
+
+def test_a_job_is_shown_and_exported_from_its_server(files: Path, tmp_path: Path, guarded: str) -> None:
+    env = {"OVERPAINT_TOKEN": "open sesame", "OVERPAINT_SERVER": guarded}
+    sent = submit(files, tmp_path / "sent", env, "--json", "--prompt", "a red coat", "--option", "strength=0.5")
+    job = json.loads(sent.stdout.splitlines()[-1])["job"]
+    shown = overpaint("jobs", "show", job, env=env)
+    assert shown.returncode == 0, shown.stderr
+    for words in ("finished, of anna", f"{LENGTH} frames of {WIDTH}x{HEIGHT}", "a red coat", "strength=0.5"):
+        assert words in shown.stdout, words
+    assert "2 painted, 0 reused" in shown.stdout and "window 2 of 2 painted" in shown.stdout
+    assert f"{LENGTH * 2 + 1} frames and 2 windows in" in shown.stdout  # clip, take, mask
+    whole = json.loads(overpaint("jobs", "show", job, "--json", env=env).stdout)
+    assert [event["number"] for event in whole["events"]] == list(range(1, whole["job"]["events"] + 1))
+    assert whole["holds"]["bytes"] > 0 and whole["request"]["edit"]["prompt"] == "a red coat"
+    out = overpaint("jobs", "export", job, "--out", tmp_path / "out", env=env)
+    assert out.returncode == 0, out.stderr
+    names = sorted(path.relative_to(tmp_path / "sent") for path in (tmp_path / "sent").rglob("*") if path.is_file())
+    assert len(names) == LENGTH + 2
+    for name in names:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "sent" / name).read_bytes()
+    assert overpaint("jobs", "show", "f" * 32, env=env).returncode == 11
+
+
+def test_to_prune_takes_an_administrator(files: Path, tmp_path: Path, guarded: str) -> None:
+    env = {"OVERPAINT_TOKEN": "open sesame", "OVERPAINT_SERVER": guarded}
+    sent = submit(files, tmp_path / "sent", env, "--json", "--prompt", "old")
+    job = json.loads(sent.stdout.splitlines()[-1])["job"]
+    refused = overpaint("jobs", "prune", env=env)
+    assert refused.returncode == 1 and "it takes the scope admin" in refused.stderr
+    env["OVERPAINT_TOKEN"] = "root"
+    nothing = json.loads(overpaint("jobs", "prune", "--json", env=env).stdout)
+    assert nothing["jobs"] == 0
+    wrong = overpaint("jobs", "prune", "--older-than", "-1", env=env)
+    assert wrong.returncode == 10 and "older_than_days" in wrong.stderr
+    would = json.loads(overpaint("jobs", "prune", "--older-than", "0", "--dry-run", "--json", env=env).stdout)
+    assert would["jobs"] >= 1 and job in overpaint("jobs", "list", env=env).stdout
+    went = json.loads(overpaint("jobs", "prune", "--older-than", "0", "--json", env=env).stdout)
+    assert went == would | {"dry_run": False} and went["bytes"] > 0
+    assert overpaint("jobs", "list", env=env).stdout == ""
 
 
 def test_a_wrong_token_is_turned_away(guarded: str) -> None:
-    ran = overpaint("jobs", "--server", guarded, env={"OVERPAINT_TOKEN": "guess"})
+    ran = overpaint("jobs", "list", "--server", guarded, env={"OVERPAINT_TOKEN": "guess"})
     assert ran.returncode == 77
     assert ran.stderr == "overpaint: token: the token is missing or wrong. Ask the server's owner for its token\n"
 

@@ -129,6 +129,8 @@ def test_graphics_cards_are_found_without_torch(
         ({"listen": "0.0.0.0:1"}, "listen: 0.0.0.0:1 can be reached from other machines"),
         ({"clients": "/ca.pem"}, "clients: certificates of clients are checked by TLS"),
         ({"colour": "red"}, "colour: there is no such setting"),
+        ({"keep_days": "-1"}, "keep_days: '-1' is no amount"),
+        ({"quota_gb": "nan"}, "quota_gb: 'nan' is no amount"),
         ({"max_frames": "many"}, "max_frames: 'many' is no whole number"),
     ],
 )

@@ -26,7 +26,7 @@ from overpaint.edit import (
     Track,
     TrackPoint,
 )
-from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, Picture
+from overpaint.job import EventKind, JobEvent, JobRecord, JobSpec, JobState, JobSummary, Picture, Pruned
 from overpaint.order import Click, GuideFrame, GuideOrder, GuideProgress, LinesOrder, MadeGuide, ObjectGuide, TrackOrder
 
 T = TypeVar("T")
@@ -137,6 +137,21 @@ summaries = whole(
     events=counts(2**64 - 1),
     owner=texts,
     priority=st.integers(-10, 10),
+)
+records = whole(
+    JobRecord,
+    summary=summaries,
+    spec=specs,
+    frames=counts(2**64 - 1),
+    windows=counts(2**64 - 1),
+    bytes=counts(2**64 - 1),
+)
+pruned = whole(
+    Pruned,
+    jobs=counts(2**64 - 1),
+    frames=counts(2**64 - 1),
+    windows=counts(2**64 - 1),
+    bytes=counts(2**64 - 1),
 )
 
 inputs = st.frozensets(st.sampled_from(Input))

@@ -18,7 +18,7 @@ from overpaint.clip import Clip, Size
 from overpaint.codec import Codec, Prediction
 from overpaint.edit import Blend, Edit, Guide, GuideKey, Input, Stroke, Task, Track, TrackPoint
 from overpaint.errors import Invalid
-from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary
+from overpaint.job import EventKind, JobEvent, JobRecord, JobSpec, JobState, JobSummary, Pruned
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
 from overpaint.v1 import engines_pb2, frames_pb2, guides_pb2, jobs_pb2
 
@@ -65,6 +65,16 @@ def test_law_3_summary(summary: JobSummary) -> None:
 @given(strategies.server_cards)
 def test_law_3_server_card(card: ServerCard) -> None:
     there_and_back(card, wire.server_to_wire, wire.server_from_wire)
+
+
+@given(strategies.records)
+def test_law_3_record(record: JobRecord) -> None:
+    there_and_back(record, wire.record_to_wire, wire.record_from_wire)
+
+
+@given(strategies.pruned)
+def test_law_3_pruned(pruned: Pruned) -> None:
+    there_and_back(pruned, wire.pruned_to_wire, wire.pruned_from_wire)
 
 
 @given(strategies.estimates)

@@ -38,6 +38,8 @@ def add_verbs(verbs: Verbs) -> None:
     _add_flops(group)
     _add_paint(group)
     _add_shortcuts(group)
+    _add_incremental(group)
+    _add_load(group)
 
 
 def _add_eval(verbs: Verbs) -> None:
@@ -165,6 +167,40 @@ def _add_model(to: argparse.ArgumentParser, *, frames: int, size: int, steps: in
     to.add_argument("--steps", type=int, help=f"30 unless said; {steps} on a CPU")
     add_device(to)
     add_json(to)
+
+
+def _add_incremental(group: Verbs) -> None:
+    words = "how much is painted again after a small change of the sketch, and of a keyframe, through a server"
+    one = add_what(group, "incremental", _shown(incremental), words)
+    one.add_argument("--windows", type=int, default=10, help="of the clip")
+    add_json(one)
+
+
+def incremental(args: argparse.Namespace) -> Figures:
+    from overpaint_backend.measure.incremental import bench_incremental
+
+    return bench_incremental(_at_least(args.windows, 2, "windows"))
+
+
+def _add_load(group: Verbs) -> None:
+    words = "many clients at once on one server: nothing lost, nothing wrong, nobody left behind"
+    one = add_what(group, "load", _shown(load), words)
+    one.add_argument("--clients", type=int, default=32)
+    one.add_argument("--jobs", type=int, default=200, help="of all clients together")
+    add_json(one)
+
+
+def load(args: argparse.Namespace) -> Figures:
+    from overpaint_backend.measure.load import bench_load
+
+    clients = _at_least(args.clients, 1, "clients")
+    return bench_load(clients, _at_least(args.jobs, clients, "jobs"))
+
+
+def _at_least(number: int, least: int, field: str) -> int:
+    if number < least:
+        raise Invalid(field=field, message=f"{number} are too few", remedy=f"Give {least} or more")
+    return number
 
 
 def _learned(args: argparse.Namespace) -> Any:

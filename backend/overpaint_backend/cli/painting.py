@@ -6,9 +6,9 @@ import argparse
 import signal
 import tempfile
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from overpaint.card import EngineCard, usual
 from overpaint.clip import Rate
 from overpaint.edit import Input, Task
 from overpaint.errors import Cancelled, Invalid, Missing
-from overpaint.job import EventKind, JobEvent, JobSpec
+from overpaint.job import EventKind, JobEvent, JobSpec, windows_done
 
 from overpaint_backend.cli.arguments import (
     Verbs,
@@ -108,11 +108,11 @@ def paint(args: argparse.Namespace) -> int:
         worker = threading.Thread(target=work)
         worker.start()
         try:
-            _follow(args, lambda: desk.watch(ANYONE, spec.id, 0), lambda: desk.cancel(ANYONE, spec.id))
+            done = _follow(args, lambda: desk.watch(ANYONE, spec.id, 0), lambda: desk.cancel(ANYONE, spec.id))
         finally:
             worker.join()
         write_take(args.out, spec, map(spool.get, spec.clip.frames), desk.take(ANYONE, spec.id, 0)[1])
-    _done(args, spec)
+    _done(args, spec, done)
     return 0
 
 
@@ -130,9 +130,9 @@ def submit(args: argparse.Namespace) -> int:
         if missing:
             server.upload(spec.id, map(spool.get, missing), missing)
         server.seal_job(spec.id)
-        _follow(args, lambda: server.watch(spec.id), lambda: server.cancel(spec.id))
+        done = _follow(args, lambda: server.watch(spec.id), lambda: server.cancel(spec.id))
         write_take(args.out, spec, map(spool.get, spec.clip.frames), server.fetch(spec.id))
-    _done(args, spec)
+    _done(args, spec, done)
     return 0
 
 
@@ -186,30 +186,37 @@ def _by_frame(given: list[str], field: str) -> Path | dict[int, Path]:
     return {int(frame): Path(path) for frame, _, path in pairs}
 
 
-def _follow(args: argparse.Namespace, watch: Callable[[], Iterator[JobEvent]], cancel: Callable[[], object]) -> None:
-    """Show the job's events until it has ended; Ctrl-C and SIGTERM cancel it. Raises what it failed with."""
+def _follow(
+    args: argparse.Namespace, watch: Callable[[], Iterator[JobEvent]], cancel: Callable[[], object]
+) -> tuple[int, int]:
+    """Show the job's events until it has ended; Ctrl-C and SIGTERM cancel it. Raises what it failed with.
+
+    Returns how many windows were painted, and how many reused.
+    """
     from overpaint_backend.progress import show
 
     previous = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
-    last: JobEvent | None = None
+    events: list[JobEvent] = []
     try:
-        last = _last(show(watch(), as_json=args.json))
+        for event in show(watch(), as_json=args.json):
+            events.append(replace(event, picture=None))
     except KeyboardInterrupt:
         cancel()
         with suppress(KeyboardInterrupt):
-            last = _last(watch())
+            events += watch()
     finally:
         signal.signal(signal.SIGTERM, previous)
+    last = events[-1] if events else None
     if last is None or last.kind is EventKind.CANCELLED:
         raise Cancelled(field="job", message="the job was cancelled")
     if last.kind is EventKind.FAILED:
         raise Invalid(field=last.field, message=last.message, remedy=last.remedy)
+    return windows_done(events)
 
 
-def _last(events: Iterator[JobEvent]) -> JobEvent | None:
-    return next(iter(deque(events, maxlen=1)), None)
-
-
-def _done(args: argparse.Namespace, spec: JobSpec) -> None:
+def _done(args: argparse.Namespace, spec: JobSpec, windows: tuple[int, int]) -> None:
+    painted, reused = windows
     result = {"job": spec.id, "out": str(args.out), "frames": len(spec.clip), "size": str(spec.clip.size)}
-    show(args, result, f"{len(spec.clip)} frames of {spec.clip.size} in {args.out}")
+    result |= {"windows_painted": painted, "windows_reused": reused}
+    words = f"{len(spec.clip)} frames of {spec.clip.size} in {args.out}; {painted} windows painted, {reused} reused"
+    show(args, result, words)

@@ -18,6 +18,12 @@ def add_verbs(verbs: Verbs) -> None:
     one = add_verb(verbs, "serve", serve, "run the backend")
     one.add_argument("--listen", metavar="HOST:PORT", help="127.0.0.1:8765 unless said; port 0 takes a free one")
     one.add_argument("--folder", type=Path, help="where jobs and pixels are kept")
+    one.add_argument(
+        "--keep-days", type=float, help="30 unless said: jobs that ended so long ago are forgotten; 0: none"
+    )
+    one.add_argument(
+        "--quota-gb", type=float, help="of pixels and painted windows: what is needed least goes; 0: no bound"
+    )
     add_weights(one)
     one.add_argument(
         "--tokens", type=Path, help="who may call, as `overpaint token` writes it; in the folder unless said"
@@ -40,6 +46,7 @@ def serve(args: argparse.Namespace) -> int:
     from overpaint_backend.settings import load_settings
 
     names = ("listen", "folder", "weights", "tokens", "clients", "certificate", "key", "web", "log_format", "drain")
+    names += ("keep_days", "quota_gb")
     flags = {name: getattr(args, name) for name in names}
     settings = load_settings(args.settings, flags)
     write_log(settings.log_format)

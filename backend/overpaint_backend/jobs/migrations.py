@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
 STEPS: tuple[str, ...] = (
     """
@@ -67,6 +68,10 @@ STEPS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX windows_by_key ON windows (key);
     """,
+    """
+    ALTER TABLE owned ADD COLUMN ordered_at REAL NOT NULL DEFAULT 0;  -- when a guide was last made of them
+    CREATE INDEX owned_by_digest ON owned (digest);  -- whoever deletes asks for each digest who else has it
+    """,
 )
 
 
@@ -76,4 +81,23 @@ def migrate(connection: sqlite3.Connection) -> None:
     if done > len(STEPS):
         raise RuntimeError(f"the jobs were written by a newer version (step {done}, known are {len(STEPS)})")
     for number, step in enumerate(STEPS[done:], start=done + 1):
-        connection.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = {number}; COMMIT;")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have opened the same jobs just now, and have been faster.
+            if connection.execute("PRAGMA user_version").fetchone()[0] < number:
+                for statement in _statements(step):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+
+def _statements(step: str) -> Iterator[str]:
+    statement = ""
+    for line in step.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

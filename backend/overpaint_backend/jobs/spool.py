@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import uuid
 import zipfile
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from overpaint import codec, wire
@@ -20,10 +24,15 @@ from overpaint_backend.engine import Carry
 
 HEADER_TAG = 0x12  # of FrameChunk.header
 LONGEST_HEADER = 127  # bytes; a digest and seven numbers
+SYNCS = 8  # folders at a time
 
 
 class Spool:
-    """Frames and windows below `folder`. Files appear whole or not at all; several processes may use it at once."""
+    """Frames and windows below `folder`. Files appear whole or not at all; several processes may use it at once.
+
+    A file's bytes are on the disk before it has its name, so no power cut leaves a torn one. That it has its name
+    survives a power cut once `settle` has returned.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,7 +47,8 @@ class Spool:
         path = self._path(encoded.header.digest)
         if not self._touched(path):
             chunk = Chunk(number=0, header=encoded.header, payload=encoded.payload)
-            _write(path, wire.chunk_to_wire(chunk).SerializeToString())
+            with _appearing(path) as file:
+                file.write(wire.chunk_to_wire(chunk).SerializeToString())
         return encoded.header.digest
 
     def get(self, digest: str) -> np.ndarray:
@@ -80,8 +90,39 @@ class Spool:
         """Those of `digests` that are not here, in order."""
         return tuple(digest for digest in digests if not self._path(digest).exists())
 
-    def drop(self, digest: str) -> None:
-        self._path(digest).unlink(missing_ok=True)
+    def settle(self, digests: Iterable[str]) -> None:
+        """That these frames are here survives a power cut: what is told of them may be told."""
+        folders = {self._path(digest).parent for digest in digests}
+        with ThreadPoolExecutor(SYNCS) as threads:  # disks answer several at once in the time of one
+            deque(threads.map(_sync, (*folders, self._folder / "frames", self._folder)), maxlen=0)
+
+    def drop(self, digest: str) -> int:
+        """Returns the bytes that were freed."""
+        return _removed(self._path(digest))
+
+    def frame_file(self, digest: str) -> os.stat_result | None:
+        """What is known of the file of a frame, or None where it is not here."""
+        return _looked_at(self._path(digest))
+
+    def window_file(self, key: str) -> os.stat_result | None:
+        """What is known of the file of a painted window, or None where it is not here."""
+        return _looked_at(self._window_path(key))
+
+    def frames(self) -> Iterator[dict[str, os.stat_result]]:
+        """All frames by digest, a folder at a time, so that a large spool needs no large memory."""
+        return _by_folder(self._folder / "frames")
+
+    def windows(self) -> Iterator[dict[str, os.stat_result]]:
+        """All painted windows by key, a folder at a time."""
+        return _by_folder(self._folder / "windows")
+
+    def drop_parts(self, before: float) -> int:
+        """Remove what was begun before this time (Unix, seconds) and never became a file; returns the bytes."""
+        return sum(
+            _removed(path)
+            for path in self._folder.glob("*/*/*.part")
+            if (found := _looked_at(path)) is not None and found.st_mtime < before
+        )
 
     def keep_window(self, key: str, frames: np.ndarray, carry: Carry | None) -> None:
         """Keep a painted window: frames "t h w 3" float32 in [0, 1], rounded to 16 bits, and its carry as it is.
@@ -90,18 +131,15 @@ class Spool:
         """
         arrays = {"frames": from_float(frames, 16)}
         arrays |= {f"carry.{name}": array for name, array in (carry or {}).items()}
-        path = self._window_path(key)
-        path.parent.mkdir(exist_ok=True)
-        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-        with part.open("wb") as file:
+        with _appearing(self._window_path(key)) as file:
             np.savez(file, **arrays, allow_pickle=False)
-        part.replace(path)
 
     def has_window(self, key: str) -> bool:
-        return self._window_path(key).exists()
+        """Whether the window is here; if so, it counts as just used."""
+        return self._touched(self._window_path(key))
 
     def window(self, key: str) -> tuple[np.ndarray, Carry | None]:
-        """The frames of a painted window, float32 in [0, 1], and its carry."""
+        """The frames of a painted window, float32 in [0, 1], and its carry. Raises Missing and Corrupt."""
         try:
             # The file is ours to close: numpy leaves it open where it is no archive.
             with self._window_path(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -109,13 +147,17 @@ class Spool:
                     name.removeprefix("carry."): arrays[name] for name in arrays.files if name.startswith("carry.")
                 }
                 return to_float(arrays["frames"]), carry or None
-        except (zipfile.BadZipFile, ValueError, KeyError) as error:
+        except FileNotFoundError:
+            what = f"the painted window {key[:12]} is not in the spool"
+            raise Missing(field="job", message=what, remedy="Retry the job: the window is painted again") from None
+        except (zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
             self.drop_window(key)
             what = f"the painted window {key[:12]} was damaged on disk"
             raise Corrupt(field="job", message=what, remedy="Retry the job: the window is painted again") from error
 
-    def drop_window(self, key: str) -> None:
-        self._window_path(key).unlink(missing_ok=True)
+    def drop_window(self, key: str) -> int:
+        """Returns the bytes that were freed."""
+        return _removed(self._window_path(key))
 
     @staticmethod
     def _touched(path: Path) -> bool:
@@ -134,8 +176,51 @@ class Spool:
         return self._folder / "windows" / key[:2] / f"{key}.npz"
 
 
-def _write(path: Path, body: bytes) -> None:
+@contextmanager
+def _appearing(path: Path) -> Generator[BinaryIO, None, None]:
+    """What is written becomes `path` at once, when all of it is on the disk; where that fails, nothing is left."""
     path.parent.mkdir(exist_ok=True)
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    part.write_bytes(body)
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _sync(folder: Path) -> None:
+    """The names in a folder are on the disk. Windows has no such call, and needs none."""
+    if os.name == "nt":
+        return
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _looked_at(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _removed(path: Path) -> int:
+    """The bytes of the file that was there, 0 where there was none."""
+    found = _looked_at(path)
+    path.unlink(missing_ok=True)
+    return 0 if found is None else found.st_size
+
+
+def _by_folder(root: Path) -> Iterator[dict[str, os.stat_result]]:
+    for folder in sorted(root.iterdir()):
+        files = [path for path in folder.iterdir() if path.suffix in ("", ".npz")]
+        yield {path.stem: found for path in files if (found := _looked_at(path)) is not None}

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,13 @@ from overpaint_backend.jobs.migrations import migrate
 from overpaint_backend.jobs.queue import Waiting, choose, order
 
 MOST_LOSSES = 3
+YOUNG = 86400.0  # seconds in which what was sent or ordered may still be under way; no guide is made for so long
+# What a worker tells on its way may be lost in a power cut: it is told again. Whatever else happened is on the disk
+# before anybody hears of it.
+PASSING = (EventKind.STARTED, EventKind.PLANNED, EventKind.PROGRESS, EventKind.WINDOW_DONE, EventKind.LOST)
 LIVE = (JobState.RUNNING, JobState.CANCELLING)
+ENDED = tuple(state for state in JobState if state.ended)
+SUMMARIES = "SELECT state, spec, opened_at, owner, priority, (SELECT max(number) FROM events WHERE job = id) FROM jobs"
 
 # Where a job is that has what was asked for already: asked twice, nothing changes.
 GRANTED: dict[EventKind, tuple[JobState, ...]] = {
@@ -46,13 +52,14 @@ class Store:
         if not hasattr(self._local, "connection"):
             connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
             self._local.connection = connection
         return self._local.connection
 
     @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
+    def _transaction(self, *, durable: bool = False) -> Generator[sqlite3.Connection, None, None]:
+        """`durable`: when it ends, it and all before it survive a power cut."""
         connection = self._connection()
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
@@ -61,13 +68,17 @@ class Store:
             connection.execute("ROLLBACK")
             raise
 
+    def changing(self, *, durable: bool = False) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction for who looks after the store (collect.py): nobody else writes until it ends."""
+        return self._transaction(durable=durable)
+
     def open(self, spec: JobSpec, owner: str = "", priority: int = 0, size: int = 0) -> JobState:
         """Keep the job of `owner`, whose pixels are `size` bytes. Opening the same spec again changes nothing.
 
         Raises Conflict where the id is another job's.
         """
         body = wire.spec_to_wire(spec).SerializeToString(deterministic=True)
-        with self._transaction() as connection:
+        with self._transaction(durable=True) as connection:
             found = connection.execute("SELECT state, spec, owner FROM jobs WHERE id = ?", (spec.id,)).fetchone()
             if found is not None:
                 if found[2] != owner or wire.spec_from_wire(jobs_pb2.JobSpec.FromString(found[1])) != spec:
@@ -90,7 +101,7 @@ class Store:
 
         A `worker` is refused (Conflict) once its lease went to another, so that it cannot speak for a job it lost.
         """
-        with self._transaction() as connection:
+        with self._transaction(durable=kind not in PASSING) as connection:
             return self._record(connection, job, kind, worker, details)
 
     def _record(
@@ -136,13 +147,13 @@ class Store:
 
     def ask(self, job: str, kind: EventKind) -> JobState:
         """Pause, resume, move up or retry the job. Asked twice, nothing changes. Raises Conflict where it cannot be."""
-        with self._transaction() as connection:
+        with self._transaction(durable=True) as connection:
             state = self.state(job)
             return state if state in GRANTED[kind] else self._record(connection, job, kind, None, {})
 
     def cancel(self, job: str) -> JobState:
         """Cancel the job: at once where nobody works on it, else its worker is asked. An ended job stays as it is."""
-        with self._transaction() as connection:
+        with self._transaction(durable=True) as connection:
             state = self.state(job)
             if state.ended or state is JobState.CANCELLING:
                 return state
@@ -281,11 +292,23 @@ class Store:
     def summaries(self, owner: str | None = None) -> tuple[JobSummary, ...]:
         """All jobs (of `owner`, where one is given), the newest first."""
         found = self._connection().execute(
-            """SELECT state, spec, opened_at, owner, priority, (SELECT max(number) FROM events WHERE job = id)
-               FROM jobs WHERE owner = ifnull(?, owner) ORDER BY opened_at DESC""",
+            f"{SUMMARIES} WHERE owner = ifnull(?, owner) ORDER BY opened_at DESC",
             (owner,),
         )
         return tuple(_summary(*row) for row in found)
+
+    def summary(self, job: str) -> JobSummary:
+        """The job as lists show it. Raises Missing for an unknown one."""
+        found = self._connection().execute(f"{SUMMARIES} WHERE id = ?", (job,)).fetchone()
+        if found is None:
+            raise unknown(job)
+        return _summary(*found)
+
+    def holds(self, job: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The digests of the pixels, and the keys of the windows, that the job uses."""
+        digests = self._connection().execute("SELECT digest FROM pixels WHERE job = ?", (job,))
+        keys = self._connection().execute("SELECT DISTINCT key FROM windows WHERE job = ?", (job,))
+        return tuple(digest for (digest,) in digests), tuple(key for (key,) in keys)
 
     def owner(self, job: str) -> str:
         """Whose job it is. Raises Missing for an unknown one."""
@@ -348,10 +371,23 @@ class Store:
         )
         return frozenset(digest for (digest,) in found)
 
-    def prove(self, owner: str, digest: str) -> None:
-        """`owner` has sent these pixels."""
+    def prove(self, owner: str, digest: str, *, ordered: bool = False) -> None:
+        """`owner` sends these pixels, or has sent them; `ordered`: for a guide. Told before they are kept: from then on nobody collects them."""
+        now = time.time()
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO owned VALUES (?, ?, ?)", (owner, digest, time.time()))
+            connection.execute(
+                """INSERT INTO owned (owner, digest, at, ordered_at) VALUES (?1, ?2, ?3, ?4)
+                   ON CONFLICT DO UPDATE SET at = ?3, ordered_at = max(ordered_at, ?4)""",
+                (owner, digest, now, now if ordered else 0.0),
+            )
+
+    def order(self, owner: str, digests: Sequence[str]) -> None:
+        """A guide is made of what `owner` has proven of these pixels: nobody collects them before it is."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE owned SET ordered_at = ? WHERE owner = ? AND digest IN (SELECT value FROM json_each(?))",
+                (time.time(), owner, json.dumps(list(digests))),
+            )
 
     def shrunk(self, job: str) -> int:
         """How often the job's plan was made smaller for lack of memory, since it was first queued or last tried again."""
@@ -377,7 +413,7 @@ class Store:
 
     def keep_take(self, job: str, digests: Sequence[str], *, worker: str) -> None:
         """The job is finished: its take is `digests`, one a frame. One transaction, so never half a take."""
-        with self._transaction() as connection:
+        with self._transaction(durable=True) as connection:
             connection.execute("DELETE FROM takes WHERE job = ?", (job,))
             connection.executemany(
                 "INSERT INTO takes VALUES (?, ?, ?)", [(job, frame, digest) for frame, digest in enumerate(digests)]
@@ -412,29 +448,42 @@ class Store:
 
         Raises Missing, and Conflict while the job lives.
         """
-        with self._transaction() as connection:
+        with self._transaction(durable=True) as connection:
             found = connection.execute("SELECT state FROM jobs WHERE id = ?", (job,)).fetchone()
             if found is None:
                 raise unknown(job)
             if not JobState(found[0]).ended and found[0] != JobState.OPEN:
                 raise Conflict(field="job", message=f"the job {job} is {found[0]}", remedy="Cancel it first")
-            orphans = connection.execute(
-                """SELECT digest FROM pixels WHERE job = ?1
-                   AND NOT EXISTS (SELECT 1 FROM pixels AS p WHERE p.digest = pixels.digest AND p.job <> ?1)
-                   AND NOT EXISTS (SELECT 1 FROM owned JOIN jobs ON jobs.id = ?1
-                                   WHERE owned.digest = pixels.digest AND owned.owner <> jobs.owner)""",
-                (job,),
-            ).fetchall()
-            windows = connection.execute(
-                """SELECT DISTINCT key FROM windows WHERE job = ?1
-                   AND NOT EXISTS (SELECT 1 FROM windows AS w WHERE w.key = windows.key AND w.job <> ?1)""",
-                (job,),
-            ).fetchall()
-            connection.executemany("DELETE FROM owned WHERE digest = ?", orphans)
+            digests, keys = orphans(connection, job)
+            connection.executemany("DELETE FROM owned WHERE digest = ?", [(digest,) for digest in digests])
             for table in ("pixels", "takes", "events", "pictures", "windows"):
                 connection.execute(f"DELETE FROM {table} WHERE job = ?", (job,))
             connection.execute("DELETE FROM jobs WHERE id = ?", (job,))
-        return tuple(digest for (digest,) in orphans), tuple(key for (key,) in windows)
+        return digests, keys
+
+
+def orphans(
+    connection: sqlite3.Connection, job: str, besides: Sequence[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The digests and keys that only this job uses, where the jobs `besides` count as gone.
+
+    What another has proven stays, and what a guide was made of today: it may still be under way.
+    """
+    digests = connection.execute(
+        """SELECT digest FROM pixels WHERE job = ?1
+           AND NOT EXISTS (SELECT 1 FROM pixels AS p WHERE p.digest = pixels.digest AND p.job <> ?1
+                           AND p.job NOT IN (SELECT value FROM json_each(?2)))
+           AND NOT EXISTS (SELECT 1 FROM owned JOIN jobs ON jobs.id = ?1
+                           WHERE owned.digest = pixels.digest AND (owned.owner <> jobs.owner OR ordered_at >= ?3))""",
+        (job, json.dumps(list(besides)), time.time() - YOUNG),
+    ).fetchall()
+    keys = connection.execute(
+        """SELECT DISTINCT key FROM windows WHERE job = ?1
+           AND NOT EXISTS (SELECT 1 FROM windows AS w WHERE w.key = windows.key AND w.job <> ?1
+                           AND w.job NOT IN (SELECT value FROM json_each(?2)))""",
+        (job, json.dumps(list(besides))),
+    ).fetchall()
+    return tuple(digest for (digest,) in digests), tuple(key for (key,) in keys)
 
 
 def _summary(state: str, body: bytes, opened_at: float, owner: str, priority: int, events: int) -> JobSummary:

@@ -11,6 +11,7 @@ import numpy as np
 import overpaint
 from overpaint.card import EngineCard
 from overpaint.clip import FrameRange
+from overpaint.codec import digest
 from overpaint.colour import lay_over
 from overpaint.edit import GUIDE_KINDS, Edit, Guide, Input, Task, Track, TrackPoint
 from overpaint.errors import Cancelled, Conflict, Exhausted, Internal
@@ -46,8 +47,10 @@ def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: s
     digests = []
     for frame, patch in enumerate(take(plan, reader, keys)):
         reporter("compositing", frame, len(spec.clip))
-        digests.append(spool.put(patch))
-        store.use(spec.id, digests[-1])
+        digests.append(digest(patch))
+        store.use(spec.id, digests[-1])  # first, so that what is found in the spool is not collected meanwhile
+        spool.put(patch, digests[-1])
+    spool.settle(digests)
     store.keep_take(spec.id, digests, worker=worker)
 
 
@@ -101,16 +104,18 @@ def smaller(card: EngineCard, times: int, why: str = "") -> EngineCard:
 def _paint_windows(plan: Plan, engine: Engine, reader: Reader, store: Store, reporter: Reporter) -> dict[int, str]:
     """The key of every window. Those that this job has kept already are not even looked at."""
     job, painter = reader.spec.id, Painter(engine, reader, plan, store.owner(reader.spec.id))
-    by = f"{painter.name}/{plan.windows[0].span}"  # in windows of another length, the numbers mean others
-    known = store.windows(job, by)
+    known = store.windows(job, painter.plan_name)
     keys = {number: key for number, key in known.items() if reader.spool.has_window(key)}
     for window in plan.windows:
         if window.index in keys:
             continue
         reporter.window = window.index
-        key, reused = painter.paint(window, keys.get(window.index - 1), reporter)
+        while True:
+            key, reused = painter.paint(window, keys.get(window.index - 1), reporter)
+            store.keep_window(job, window.index, painter.plan_name, key)
+            if reader.spool.has_window(key):  # what was reused may have been collected before it was the job's
+                break
         keys[window.index] = key
-        store.keep_window(job, window.index, by, key)
         store.record(
             job,
             EventKind.WINDOW_DONE,
@@ -131,9 +136,12 @@ class Painter:
         self.name = f"{owner}/{overpaint.__version__}/{engine.painter}"
         self._engine, self._reader, self._plan = engine, reader, plan
         edit = reader.spec.edit
-        self._words = Edit(
-            task=edit.task, prompt=edit.prompt, negative_prompt=edit.negative_prompt, options=edit.options
-        )
+        # With the defaults, since they decide too, and may be others in a later version of the engine.
+        options = engine.card.complete(dict(edit.options))
+        self._words = Edit(task=edit.task, prompt=edit.prompt, negative_prompt=edit.negative_prompt, options=options)
+        # A job's windows have numbers: in another plan they mean others, and this is not seen from the painter.
+        cut = sha256(repr((plan, sorted(options.items()))).encode()).hexdigest()[:16]
+        self.plan_name = f"{self.name}/{cut}"
         self._cond: Conditioning = None
         self._encoded = False
 

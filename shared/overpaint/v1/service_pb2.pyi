@@ -139,14 +139,16 @@ class WatchJobResponse(_message.Message):
     def __init__(self, event: _Optional[_Union[_jobs_pb2.JobEvent, _Mapping]] = ...) -> None: ...
 
 class FetchFramesRequest(_message.Message):
-    __slots__ = ("job_id", "from_frame", "codec")
+    __slots__ = ("job_id", "from_frame", "codec", "source")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     FROM_FRAME_FIELD_NUMBER: _ClassVar[int]
     CODEC_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     from_frame: int
     codec: _frames_pb2.Codec
-    def __init__(self, job_id: _Optional[str] = ..., from_frame: _Optional[int] = ..., codec: _Optional[_Union[_frames_pb2.Codec, str]] = ...) -> None: ...
+    source: bool
+    def __init__(self, job_id: _Optional[str] = ..., from_frame: _Optional[int] = ..., codec: _Optional[_Union[_frames_pb2.Codec, str]] = ..., source: _Optional[bool] = ...) -> None: ...
 
 class FetchFramesResponse(_message.Message):
     __slots__ = ("chunk",)
@@ -233,6 +235,46 @@ class DeleteJobRequest(_message.Message):
 class DeleteJobResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class GetJobRequest(_message.Message):
+    __slots__ = ("job_id",)
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    def __init__(self, job_id: _Optional[str] = ...) -> None: ...
+
+class GetJobResponse(_message.Message):
+    __slots__ = ("job", "spec", "frames", "windows", "bytes")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    job: _jobs_pb2.JobSummary
+    spec: _jobs_pb2.JobSpec
+    frames: int
+    windows: int
+    bytes: int
+    def __init__(self, job: _Optional[_Union[_jobs_pb2.JobSummary, _Mapping]] = ..., spec: _Optional[_Union[_jobs_pb2.JobSpec, _Mapping]] = ..., frames: _Optional[int] = ..., windows: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+
+class PruneJobsRequest(_message.Message):
+    __slots__ = ("older_than_days", "dry_run")
+    OLDER_THAN_DAYS_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    older_than_days: float
+    dry_run: bool
+    def __init__(self, older_than_days: _Optional[float] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+
+class PruneJobsResponse(_message.Message):
+    __slots__ = ("jobs", "frames", "windows", "bytes")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    jobs: int
+    frames: int
+    windows: int
+    bytes: int
+    def __init__(self, jobs: _Optional[int] = ..., frames: _Optional[int] = ..., windows: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
 
 class ErrorDetail(_message.Message):
     __slots__ = ("field", "message", "remedy")

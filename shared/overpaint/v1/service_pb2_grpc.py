@@ -110,6 +110,16 @@ class OverpaintServiceStub:
                 request_serializer=overpaint_dot_v1_dot_service__pb2.DeleteJobRequest.SerializeToString,
                 response_deserializer=overpaint_dot_v1_dot_service__pb2.DeleteJobResponse.FromString,
                 _registered_method=True)
+        self.GetJob = channel.unary_unary(
+                '/overpaint.v1.OverpaintService/GetJob',
+                request_serializer=overpaint_dot_v1_dot_service__pb2.GetJobRequest.SerializeToString,
+                response_deserializer=overpaint_dot_v1_dot_service__pb2.GetJobResponse.FromString,
+                _registered_method=True)
+        self.PruneJobs = channel.unary_unary(
+                '/overpaint.v1.OverpaintService/PruneJobs',
+                request_serializer=overpaint_dot_v1_dot_service__pb2.PruneJobsRequest.SerializeToString,
+                response_deserializer=overpaint_dot_v1_dot_service__pb2.PruneJobsResponse.FromString,
+                _registered_method=True)
         self.MakeGuide = channel.stream_stream(
                 '/overpaint.v1.OverpaintService/MakeGuide',
                 request_serializer=overpaint_dot_v1_dot_guides__pb2.MakeGuideRequest.SerializeToString,
@@ -222,6 +232,20 @@ class OverpaintServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetJob(self, request, context):
+        """A job with its whole request, and what it holds on the server.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PruneJobs(self, request, context):
+        """Forget everybody's jobs that ended long ago, and files that nobody needs. Takes the scope admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def MakeGuide(self, request_iterator, context):
         """Masks from clicks, or lines, out of pictures that may not be a job's. Whoever ends the call ends the work.
         """
@@ -306,6 +330,16 @@ def add_OverpaintServiceServicer_to_server(servicer, server):
                     servicer.DeleteJob,
                     request_deserializer=overpaint_dot_v1_dot_service__pb2.DeleteJobRequest.FromString,
                     response_serializer=overpaint_dot_v1_dot_service__pb2.DeleteJobResponse.SerializeToString,
+            ),
+            'GetJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJob,
+                    request_deserializer=overpaint_dot_v1_dot_service__pb2.GetJobRequest.FromString,
+                    response_serializer=overpaint_dot_v1_dot_service__pb2.GetJobResponse.SerializeToString,
+            ),
+            'PruneJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.PruneJobs,
+                    request_deserializer=overpaint_dot_v1_dot_service__pb2.PruneJobsRequest.FromString,
+                    response_serializer=overpaint_dot_v1_dot_service__pb2.PruneJobsResponse.SerializeToString,
             ),
             'MakeGuide': grpc.stream_stream_rpc_method_handler(
                     servicer.MakeGuide,
@@ -718,6 +752,60 @@ class OverpaintService:
             '/overpaint.v1.OverpaintService/DeleteJob',
             overpaint_dot_v1_dot_service__pb2.DeleteJobRequest.SerializeToString,
             overpaint_dot_v1_dot_service__pb2.DeleteJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/overpaint.v1.OverpaintService/GetJob',
+            overpaint_dot_v1_dot_service__pb2.GetJobRequest.SerializeToString,
+            overpaint_dot_v1_dot_service__pb2.GetJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PruneJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/overpaint.v1.OverpaintService/PruneJobs',
+            overpaint_dot_v1_dot_service__pb2.PruneJobsRequest.SerializeToString,
+            overpaint_dot_v1_dot_service__pb2.PruneJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

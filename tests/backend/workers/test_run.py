@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import overpaint
 import pytest
 from overpaint.clip import Clip, Rate, Size
 from overpaint.colour import lay_over
@@ -70,11 +69,6 @@ def seal(store: Store, spec: JobSpec) -> None:
     store.open(spec)
     store.record(spec.id, EventKind.SEALED)
     store.claim("w", 60)
-
-
-def by(engine: Noting) -> str:
-    """What the windows of `engine` are kept under."""
-    return f"/{overpaint.__version__}/{engine.painter}/0-15"
 
 
 def walk(folder: Path, **edit: object) -> tuple[Noting, list[np.ndarray], JobSpec]:
@@ -140,7 +134,7 @@ def test_law_4_a_paused_job_stops_at_the_next_step_and_goes_on_to_the_same_take(
     engine = Pausing(store)
     with pytest.raises(Conflict, match="is paused"):
         run_job(spec, engine, store, spool, "w")
-    assert len(engine.cuts) == 2 and len(store.windows(spec.id, by(engine))) == 1
+    assert len(engine.cuts) == 2 and len(store.holds(spec.id)[1]) == 1
     assert store.claim("w", 60) is None
     store.ask(spec.id, EventKind.RESUMED)
     store.claim("w", 60)

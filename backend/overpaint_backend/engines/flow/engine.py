@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 from overpaint.edit import Edit, Task
 from overpaint.errors import Invalid
 
@@ -24,7 +26,7 @@ class FlowEngine:
     """Optical flow and patches. It needs no carry: the frames that a window knows are keyframes, and those suffice."""
 
     card = card
-    painter = f"{card.name} {card.version}"
+    painter = f"{card.name} {card.version} numpy {np.__version__} opencv {cv2.__version__}"
 
     def encode(self, edit: Edit) -> FlowConditioning:
         return FlowConditioning(ink=str(card.complete(dict(edit.options))["ink"]))

@@ -31,7 +31,7 @@ class ToyEngine:
 
     def __init__(self, card: EngineCard = card) -> None:
         self.card = card
-        self.painter = f"{card.name} {card.version}"
+        self.painter = f"{card.name} {card.version} numpy {np.__version__}"
 
     def encode(self, edit: Edit) -> ToyConditioning:
         """The words' digest becomes the colours: same words, same colours, on every machine."""

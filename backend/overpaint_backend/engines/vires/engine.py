@@ -94,7 +94,8 @@ class VIRESEngine:
     @property
     def painter(self) -> str:
         weights = fingerprint(self._weights / name for name in (DIT, VAE, TEXT))
-        return f"{self.card.name} {self.card.version} {weights} {self._device.type} {self._dtype}"
+        device = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else self._device.type
+        return f"{self.card.name} {self.card.version} {weights} {device} {self._dtype} torch {torch.__version__}"
 
     def encode(self, edit: Edit) -> VIRESConditioning:
         """The words of the edit; the text encoder leaves the device again before anything is painted."""
