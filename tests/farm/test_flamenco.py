@@ -26,7 +26,7 @@ FIELDS = {
     *("key", "type", "subtype", "choices", "propargs", "default", "eval", "evalInfo", "visible", "required"),
     *("editable", "label", "description"),
 }  # what a setting may say
-LENGTH = 20
+LENGTH = 60
 
 
 def compiled(settings: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.farm
 ROOT = Path(__file__).parents[2]
 OUTLINE = ROOT / "backend/overpaint_backend/farm/opencue/overpaint_outline.py"
 PACKAGES = ("opencue-pyoutline==1.37.0", "packaging>=24")  # PyOutline imports packaging and does not ask for it
-LENGTH = 20
+LENGTH = 60
 
 CONTENT = {
     "spec": "facility? dept? show shot user email? uid? job* depends*",

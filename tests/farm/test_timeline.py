@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from overpaint.errors import Invalid, Missing, OverpaintError
 from overpaint.job import JobSpec
 from overpaint_backend import registry
 from overpaint_backend.cli.editing import folder_name
-from overpaint_backend.farm.timeline import Marked, exact_rate, read_timeline
+from overpaint_backend.farm.timeline import KEYS, Marked, exact_rate, read_timeline
 from overpaint_backend.files import gather
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.media import ffmpeg_binary, movie_writer, probe, read_frames
@@ -315,6 +316,22 @@ def test_a_file_that_is_no_edit_is_refused(
     if body is not None:
         (tmp_path / "cut.otio").write_text(body)
     with pytest.raises(kind, match=said):
+        marked(tmp_path / "cut.otio")
+
+
+def test_the_page_of_the_documents_names_every_key_and_its_example_runs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/timeline.md").read_text()
+    table = page.partition("| key | is |")[2].partition("\n\n")[0]
+    named = [key for row in table.splitlines() for key in re.findall("`([a-z_]+)`", row.split("|")[1] if row else "")]
+    assert named == list(dict.fromkeys(named)) and set(named) == set(KEYS)
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    bare = otio.schema.Clip("shot 010", media_reference=movie(), source_range=span(0, 4))
+    edit(folder, bare).rename(tmp_path / "cut.otio")
+    monkeypatch.chdir(tmp_path)
+    exec(block, {})
+    with pytest.raises(Missing, match=r"shot\.mkv is not there"):  # it is read as a marked clip, away from its media
         marked(tmp_path / "cut.otio")
 
 
