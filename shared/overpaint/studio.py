@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
@@ -127,22 +127,12 @@ class Studio:
         )
         chosen = engine or usual(self.engines(), asked, edit.given()).name
         spec = JobSpec(id=uuid.uuid4().hex, engine=chosen, clip=clip, edit=edit)
-        self._send(spec, [*named, finished], priority)
-        return Job(self.client, spec.id, spec)
-
-    def _send(self, spec: JobSpec, named: Sequence[_Named], priority: int) -> None:
+        shelf = _Shelf([*named, finished])
         _, missing = self.client.open_job(spec, priority)
-        wanted = set(missing)
-        names = [name for name in dict.fromkeys(name for one in named for name in one.names) if name in wanted]
-        if len(names) < len(wanted):
-            raise Invalid(
-                field="guides",
-                message=f"the server lacks {len(wanted) - len(names)} pictures that a Guide names",
-                remedy="Give the pictures themselves",
-            )
-        if names:
-            self.client.upload(spec.id, _lacking(named, wanted), names)
+        if missing:
+            self.client.upload(spec.id, map(shelf.read, missing), missing)
         self.client.seal_job(spec.id)
+        return Job(self.client, spec.id, spec)
 
 
 class Job:
@@ -189,6 +179,39 @@ class _Named:
 
     read: Callable[[], Iterator[Pixels]]
     names: tuple[str, ...]
+
+
+class _Shelf:
+    """Pictures by their names, read again from where they came from."""
+
+    def __init__(self, named: Sequence[_Named]) -> None:
+        self._places = {
+            name: (one.read, index) for one in reversed(named) for index, name in reversed([*enumerate(one.names)])
+        }
+        self._source: Callable[[], Iterator[Pixels]] | None = None
+        self._pictures: Iterator[Pixels] = iter(())
+        self._next = 0
+
+    def read(self, name: str) -> Pixels:
+        """Goes on from the picture before where it can, since a function yields its pictures in order only."""
+        if name not in self._places:
+            raise Invalid(
+                field="guides",
+                message=f"the server lacks the picture {name[:12]}, which a Guide names",
+                remedy="Give the picture itself",
+            )
+        source, index = self._places[name]
+        if source is not self._source or index < self._next:
+            self._source, self._pictures, self._next = source, source(), 0
+        picture = next(islice(self._pictures, index - self._next, None), None)
+        self._next = index + 1
+        if picture is None:
+            raise Invalid(
+                field="frames",
+                message="there were more pictures at first than when they were to be sent",
+                remedy="Give a function that yields the same pictures every time",
+            )
+        return picture
 
 
 def _again(frames: Frames, field: str) -> Callable[[], Iterator[Pixels]]:
@@ -272,24 +295,6 @@ def _values(pictures: Mapping[int, Pixels]) -> Callable[[], Iterator[Pixels]]:
 
 def _keyframe(frame: int, name: str) -> Keyframe:
     return Keyframe(frame=frame, pixels=name)
-
-
-def _lacking(named: Sequence[_Named], wanted: set[str]) -> Iterator[Pixels]:
-    """The pictures with these names, each once, in the order of first use."""
-    left = set(wanted)
-    for one in named:
-        if left.isdisjoint(one.names):
-            continue
-        for name, picture in zip_longest(one.names, one.read()):
-            if name is None or picture is None:
-                raise Invalid(
-                    field="frames",
-                    message=f"there were {len(one.names)} pictures at first, and {'more' if name is None else 'fewer'} when they were to be sent",
-                    remedy="Give a function that yields the same pictures every time",
-                )
-            if name in left:
-                left.remove(name)
-                yield picture
 
 
 def _rate(rate: Rate | Fraction | int | str) -> Rate:

@@ -201,7 +201,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a priority without bounds": ({"priority": 99}, "priority: "),
     "a Guide of pixels that are nowhere": (
         {"sketch": Guide(kind=Input.SKETCH, keys=(GuideKey(frame=0, pixels="ab" * 32),))},
-        "guides: the server lacks 1 pictures",
+        "guides: the server lacks the picture abababababab",
     ),
 }  # fmt: skip
 
@@ -233,10 +233,9 @@ def second_time(other: Callable[[], np.ndarray]) -> Callable[[], Iterator[np.nda
 def test_frames_that_differ_the_second_time_are_found_out(studio: Studio, mask: np.ndarray) -> None:
     with pytest.raises(Corrupt):
         studio.submit(second_time(lambda: footage(21)), rate=24, task="repaint", mask=mask, engine="toy")
-    for length in (LENGTH - 1, LENGTH + 1):
-        read = second_time(lambda length=length: np.concatenate([footage(20), footage(21)])[:length])
-        with pytest.raises(Invalid, match="frames: there were 12 pictures at first"):
-            studio.submit(read, rate=24, task="repaint", mask=mask, engine="toy")
+    read = second_time(lambda: footage(20)[:-1])
+    with pytest.raises(Invalid, match="frames: there were more pictures at first"):
+        studio.submit(read, rate=24, task="repaint", mask=mask, engine="toy")
 
 
 def test_a_connection_says_what_is_wrong_at_once(tmp_path: Path) -> None:
