@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from overpaint import wire
 from overpaint.chunks import in_order
-from overpaint.clip import Clip, Rate, Size
+from overpaint.clip import Clip, FrameRange, Rate, Size
 from overpaint.colour import lay_over, to_depth
 from overpaint.edit import Edit, Guide, GuideKey, Input, Keyframe, OptionValue, Task
 from overpaint.errors import Invalid
@@ -22,18 +22,20 @@ from overpaint.order import GuideFrame, GuideOrder, LinesOrder, MadeGuide, Track
 
 from overpaint_backend.guides.raster import rasterise
 from overpaint_backend.jobs.spool import Spool
-from overpaint_backend.media import Footage, movie_writer, probe, read_frames, write_picture
+from overpaint_backend.media import Footage, movie_writer, probe, probe_pictures, read_frames, write_picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
     """An edit of a clip, by paths.
 
-    A guide is one path (a movie or folder with a picture for each frame of the clip, or one picture), or pictures by
-    frame (counted from 0): then it is sparse. `rate` is needed where the clip is pictures.
+    The clip is a movie, a folder of pictures, or pictures that are named one by one; of a movie or folder only `span` is
+    meant where that is given. A guide is one path (a movie or folder with a picture for each frame of the clip, or one
+    picture), or pictures by frame (counted from 0, the first of the span): then it is sparse. `rate` is needed where the
+    clip is pictures.
     """
 
-    clip: Path
+    clip: Path | tuple[Path, ...]
     engine: str
     task: Task
     mask: Path | None = None
@@ -46,6 +48,7 @@ class Files:
     feather: float = 0.0
     options: dict[str, OptionValue] = field(default_factory=dict)
     rate: Rate | None = None
+    span: FrameRange | None = None
 
 
 def gather(files: Files, spool: Spool) -> tuple[JobSpec, tuple[str, ...]]:
@@ -54,20 +57,22 @@ def gather(files: Files, spool: Spool) -> tuple[JobSpec, tuple[str, ...]]:
     Raises Missing or Invalid naming the field. Guides of another size but the clip's shape are scaled (and it is said);
     nothing is trimmed, repeated or stretched.
     """
-    footage = probe(files.clip)
+    footage = probe(files.clip) if isinstance(files.clip, Path) else probe_pictures(files.clip)
     rate = footage.rate or files.rate
     if rate is None:
         raise Invalid(
-            field="rate", message=f"{files.clip} is pictures, which have no rate", remedy="Give one, --rate 24 say"
+            field="rate", message=f"{footage.path} is pictures, which have no rate", remedy="Give one, --rate 24 say"
         )
     given: dict[Input, Path | dict[int, Path]] = ({Input.MASK: files.mask} if files.mask else {}) | files.guides
     sources = {kind: _look(kind, what, footage) for kind, what in given.items()}  # complain before the long read
-    clip = Clip(
-        size=footage.size,
-        rate=rate,
-        depth=footage.depth,
-        frames=tuple(spool.put(frame) for frame in read_frames(footage)),
-    )
+    frames = tuple(spool.put(frame) for frame in read_frames(footage, span=files.span))
+    if files.span and len(frames) != len(files.span):
+        raise Invalid(
+            field="clip",
+            message=f"{footage.path} ends before its frame {files.span.stop - 1}, counted from 0",
+            remedy="Give the media that holds these frames",
+        )
+    clip = Clip(size=footage.size, rate=rate, depth=footage.depth, frames=frames)
     notes: list[str] = []
     guides = []
     for kind, source in sources.items():

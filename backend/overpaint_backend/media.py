@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import cv2
 import ffmpeg
 import imageio_ffmpeg
 import numpy as np
-from overpaint.clip import Depth, Rate, Size
+from overpaint.clip import Depth, FrameRange, Rate, Size
 from overpaint.errors import Invalid, Missing
 
 PICTURES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp"})
@@ -23,12 +23,16 @@ PICTURES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footage:
-    """What a movie file or a folder of pictures holds. `rate` is None where the file has none (pictures)."""
+    """What a movie file or a folder of pictures holds. `rate` is None where the file has none (pictures).
+
+    `pictures` are named one by one where they are not all that a folder holds.
+    """
 
     path: Path
     size: Size
     rate: Rate | None
     depth: Depth
+    pictures: tuple[Path, ...] = ()
 
     @property
     def is_movie(self) -> bool:
@@ -46,10 +50,7 @@ def probe(path: Path, field: str = "clip") -> Footage:
     if not path.exists():
         raise Missing(field=field, message=f"{path} is not there", remedy="Check the path")
     if path.is_dir() or path.suffix.lower() in PICTURES:
-        first = _read_picture(picture_paths(path, field)[0], field)
-        height, width = first.shape[:2]
-        depth = 16 if first.dtype == np.uint16 else 8
-        return Footage(path=path, size=Size(width=width, height=height), rate=None, depth=depth)
+        return _of_pictures(path, _read_picture(picture_paths(path, field)[0], field))
     # The header of one YUV4MPEG frame tells size and exact rate after rotation; ffprobe may not be there.
     command = ffmpeg.input(str(path)).output("pipe:", format="yuv4mpegpipe", vframes=1, pix_fmt="yuv444p")
     ran = subprocess.run(command.compile(cmd=ffmpeg_binary()), capture_output=True, stdin=subprocess.DEVNULL)
@@ -68,18 +69,41 @@ def probe(path: Path, field: str = "clip") -> Footage:
     )
 
 
-def read_frames(footage: Footage, field: str = "clip") -> Iterator[np.ndarray]:
-    """Every frame, "h w 3" RGB, uint8 or uint16; no frame is dropped, doubled or resized."""
+def probe_pictures(paths: tuple[Path, ...], field: str = "clip") -> Footage:
+    """What these pictures hold, one a frame. Raises Missing or Invalid that name `field`."""
+    for path in paths:
+        if not path.is_file():
+            raise Missing(field=field, message=f"{path} is not there", remedy="Check the path")
+    return replace(_of_pictures(paths[0], _read_picture(paths[0], field)), pictures=paths)
+
+
+def _of_pictures(path: Path, first: np.ndarray) -> Footage:
+    height, width = first.shape[:2]
+    depth = 16 if first.dtype == np.uint16 else 8
+    return Footage(path=path, size=Size(width=width, height=height), rate=None, depth=depth)
+
+
+def read_frames(footage: Footage, field: str = "clip", span: FrameRange | None = None) -> Iterator[np.ndarray]:
+    """Every frame (of `span`), "h w 3" RGB, uint8 or uint16; no frame is dropped, doubled or resized."""
     if not footage.is_movie:
-        for path in picture_paths(footage.path, field):
+        paths = list(footage.pictures) or picture_paths(footage.path, field)
+        for path in paths[span.start : span.stop] if span else paths:
             yield _same_size(_rgb(_read_picture(path, field)), footage, path, field)
         return
     pixel = "rgb24" if footage.depth == 8 else "rgb48le"
     dtype = np.dtype("u1") if footage.depth == 8 else np.dtype("<u2")
     shape = (footage.size.height, footage.size.width, 3)
     count = footage.size.pixels * 3 * dtype.itemsize
+    # Counted in decoded frames: exact, where seeking by time may be a frame off. Not as one of ffmpeg-python's filters:
+    # they make a complex graph, in which sws_flags do not hold.
+    cut = {"vf": f"trim=start_frame={span.start}:end_frame={span.stop}"} if span else {}
     stream = ffmpeg.input(str(footage.path)).output(
-        "pipe:", format="rawvideo", pix_fmt=pixel, fps_mode="passthrough", sws_flags="accurate_rnd+full_chroma_int"
+        "pipe:",
+        format="rawvideo",
+        pix_fmt=pixel,
+        fps_mode="passthrough",
+        sws_flags="accurate_rnd+full_chroma_int",
+        **cut,
     )
     process = subprocess.Popen(
         stream.compile(cmd=ffmpeg_binary()),

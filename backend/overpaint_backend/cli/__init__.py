@@ -11,9 +11,20 @@ from collections.abc import Sequence
 import overpaint
 from overpaint.errors import Cancelled, Invalid, Missing, OverpaintError, Unauthenticated, Unavailable
 
-from overpaint_backend.cli import equipping, guiding, measuring, painting, queueing, securing, serving, training, trying
+from overpaint_backend.cli import (
+    editing,
+    equipping,
+    guiding,
+    measuring,
+    painting,
+    queueing,
+    securing,
+    serving,
+    training,
+    trying,
+)
 
-ROOMS = (serving, securing, painting, guiding, queueing, equipping, trying, training, measuring)
+ROOMS = (serving, securing, painting, editing, guiding, queueing, equipping, trying, training, measuring)
 """Each adds its verbs; --help shows them in this order."""
 
 EXIT_CODES: dict[type[OverpaintError], int] = {

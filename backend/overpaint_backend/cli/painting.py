@@ -108,11 +108,11 @@ def paint(args: argparse.Namespace) -> int:
         worker = threading.Thread(target=work)
         worker.start()
         try:
-            done = _follow(args, lambda: desk.watch(ANYONE, spec.id, 0), lambda: desk.cancel(ANYONE, spec.id))
+            windows = follow(args, lambda: desk.watch(ANYONE, spec.id, 0), lambda: desk.cancel(ANYONE, spec.id))
         finally:
             worker.join()
         write_take(args.out, spec, map(spool.get, spec.clip.frames), desk.take(ANYONE, spec.id, 0)[1])
-    _done(args, spec, done)
+    done(args, spec, windows)
     return 0
 
 
@@ -130,9 +130,9 @@ def submit(args: argparse.Namespace) -> int:
         if missing:
             server.upload(spec.id, map(spool.get, missing), missing)
         server.seal_job(spec.id)
-        done = _follow(args, lambda: server.watch(spec.id), lambda: server.cancel(spec.id))
+        windows = follow(args, lambda: server.watch(spec.id), lambda: server.cancel(spec.id))
         write_take(args.out, spec, map(spool.get, spec.clip.frames), server.fetch(spec.id))
-    _done(args, spec, done)
+    done(args, spec, windows)
     return 0
 
 
@@ -186,7 +186,7 @@ def _by_frame(given: list[str], field: str) -> Path | dict[int, Path]:
     return {int(frame): Path(path) for frame, _, path in pairs}
 
 
-def _follow(
+def follow(
     args: argparse.Namespace, watch: Callable[[], Iterator[JobEvent]], cancel: Callable[[], object]
 ) -> tuple[int, int]:
     """Show the job's events until it has ended; Ctrl-C and SIGTERM cancel it. Raises what it failed with.
@@ -214,7 +214,7 @@ def _follow(
     return windows_done(events)
 
 
-def _done(args: argparse.Namespace, spec: JobSpec, windows: tuple[int, int]) -> None:
+def done(args: argparse.Namespace, spec: JobSpec, windows: tuple[int, int]) -> None:
     painted, reused = windows
     result = {"job": spec.id, "out": str(args.out), "frames": len(spec.clip), "size": str(spec.clip.size)}
     result |= {"windows_painted": painted, "windows_reused": reused}

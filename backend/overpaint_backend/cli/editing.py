@@ -1,0 +1,117 @@
+"""Editing: jobs out of a timeline, one for each clip that is marked in it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from overpaint.errors import Cancelled, Conflict, OverpaintError
+
+from overpaint_backend.cli.arguments import (
+    Verbs,
+    add_json,
+    add_server,
+    add_verb,
+    add_weights,
+    client,
+    note,
+    show,
+    weights_root,
+)
+from overpaint_backend.cli.painting import done, follow
+
+if TYPE_CHECKING:
+    from overpaint.client import Client
+    from overpaint.job import JobSpec
+
+    from overpaint_backend.farm.timeline import Marked
+    from overpaint_backend.jobs.spool import Spool
+
+
+def add_verbs(verbs: Verbs) -> None:
+    one = add_verb(verbs, "timeline", timeline, "paint the clips that are marked in an OpenTimelineIO timeline")
+    one.add_argument("file", type=Path, help="the edit, .otio; see docs/timeline.md for what a marker says")
+    what = one.add_mutually_exclusive_group()
+    what.add_argument(
+        "--submit", type=Path, metavar="FOLDER", help="have a server paint them; a take for each in FOLDER"
+    )
+    add_json(one)
+    add_weights(one)
+    add_server(one)
+
+
+def timeline(args: argparse.Namespace) -> int:
+    """Without more words: say what would be painted, and do nothing."""
+    if args.submit:
+        return _submit(args)
+    from overpaint_backend import registry
+    from overpaint_backend.desk import devices
+    from overpaint_backend.farm.timeline import read_timeline
+
+    gpu = any(device.name.startswith("cuda") for device in devices())
+    for one in read_timeline(args.file, registry.usable(weights_root(args), gpu=gpu)):
+        files = one.files
+        frames = len(files.clip) if isinstance(files.clip, tuple) else len(files.span or ())
+        row = {"clip": one.name, "where": one.where, "task": files.task, "engine": files.engine, "frames": frames}
+        show(args, row, f"{one.where}: {files.task} {frames} frames with {files.engine}  {files.prompt[:60]}".rstrip())
+    return 0
+
+
+def _submit(args: argparse.Namespace) -> int:
+    from overpaint_backend.farm.timeline import read_timeline
+    from overpaint_backend.files import check_out, write_take
+    from overpaint_backend.jobs.spool import Spool
+
+    check_out(args.submit)
+    with tempfile.TemporaryDirectory(prefix="overpaint-") as name, client(args) as server:
+        spool = Spool(Path(name) / "spool")
+        marked = read_timeline(args.file, server.engines())
+        queued = [_queue(args, one, server, spool) for one in marked]  # all of them, so that the server is never idle
+        failed: OverpaintError | None = None
+        for number, spec in enumerate(queued, start=1):
+            folder = args.submit / folder_name(number, marked[number - 1])
+            args.out = folder
+            try:
+                windows = follow(
+                    args, lambda job=spec.id: server.watch(job), lambda left=queued[number - 1 :]: _cancel(server, left)
+                )
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                write_take(folder, spec, map(spool.get, spec.clip.frames), server.fetch(spec.id))
+                done(args, spec, windows)
+            except Cancelled:
+                raise
+            except OverpaintError as error:  # the others are painted all the same
+                where = marked[number - 1].where
+                failed = type(error)(field=error.field, message=f"{where}: {error.message}", remedy=error.remedy)
+                note(args, (str(failed),))
+    if failed:
+        raise failed
+    return 0
+
+
+def _queue(args: argparse.Namespace, one: Marked, server: Client, spool: Spool) -> JobSpec:
+    from overpaint_backend.files import gather
+
+    spec, notes = gather(one.files, spool)
+    note(args, [f"{one.where}: {words}" for words in notes])
+    _, missing = server.open_job(spec)
+    if missing:
+        server.upload(spec.id, map(spool.get, missing), missing)
+    server.seal_job(spec.id)
+    return spec
+
+
+def _cancel(server: Client, specs: Sequence[JobSpec]) -> None:
+    for spec in specs:
+        with suppress(Conflict):  # it has ended already
+            server.cancel(spec.id)
+
+
+def folder_name(number: int, marked: Marked) -> str:
+    """ "003-shot-010": in the order of the edit, and a name that every file system takes."""
+    return "-".join([f"{number:03}", *re.findall(r"[a-z0-9_]+", marked.name.lower())])
