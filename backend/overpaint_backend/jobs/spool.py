@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from overpaint import codec, wire
-from overpaint.chunks import Chunk
-from overpaint.codec import EncodedFrame, Limits
+from overpaint import wire
 from overpaint.colour import from_float, to_float
 from overpaint.errors import Corrupt, Missing
+from overpaint.frames import pack_frame, unpack_frame
 from overpaint.v1 import frames_pb2
 
 from overpaint_backend.engine import Carry
@@ -34,12 +33,11 @@ class Spool:
         """Keep a frame ("h w c", uint8 or uint16) and return its digest; `digest` where it is proven already."""
         if digest is not None and self._touched(self._path(digest)):
             return digest
-        encoded = codec.encode(frame, name=digest)
-        path = self._path(encoded.header.digest)
+        name, body = pack_frame(frame, digest)
+        path = self._path(name)
         if not self._touched(path):
-            chunk = Chunk(number=0, header=encoded.header, payload=encoded.payload)
-            _write(path, wire.chunk_to_wire(chunk).SerializeToString())
-        return encoded.header.digest
+            _write(path, body)
+        return name
 
     def get(self, digest: str) -> np.ndarray:
         """The frame, "h w c", or "h w" where it has one channel. Raises Missing, and Corrupt where the file is no longer what it was."""
@@ -50,11 +48,8 @@ class Spool:
                 field="frames", message=f"the frame {digest[:12]} is not in the spool", remedy="Send it again"
             ) from None
         try:
-            chunk = wire.chunk_from_wire(frames_pb2.FrameChunk.FromString(body))
-            if chunk.header is None or chunk.header.digest != digest:
-                raise ValueError("the file is another frame's")
-            return codec.decode(EncodedFrame(header=chunk.header, payload=chunk.payload), Limits())
-        except Exception as error:  # whatever a damaged file makes of itself, it must not be taken for pixels
+            return unpack_frame(body, digest)
+        except Corrupt as error:
             raise self._damaged(digest) from error
 
     def shape(self, digest: str) -> tuple[tuple[int, int, int], int]:
@@ -90,21 +85,23 @@ class Spool:
         """
         arrays = {"frames": from_float(frames, 16)}
         arrays |= {f"carry.{name}": array for name, array in (carry or {}).items()}
-        path = self._window_path(key)
+        path = self.window_path(key)
         path.parent.mkdir(exist_ok=True)
         part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
         with part.open("wb") as file:
             np.savez(file, **arrays, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
 
     def has_window(self, key: str) -> bool:
-        return self._window_path(key).exists()
+        return self.window_path(key).exists()
 
     def window(self, key: str) -> tuple[np.ndarray, Carry | None]:
         """The frames of a painted window, float32 in [0, 1], and its carry."""
         try:
             # The file is ours to close: numpy leaves it open where it is no archive.
-            with self._window_path(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with self.window_path(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 carry = {
                     name.removeprefix("carry."): arrays[name] for name in arrays.files if name.startswith("carry.")
                 }
@@ -115,7 +112,7 @@ class Spool:
             raise Corrupt(field="job", message=what, remedy="Retry the job: the window is painted again") from error
 
     def drop_window(self, key: str) -> None:
-        self._window_path(key).unlink(missing_ok=True)
+        self.window_path(key).unlink(missing_ok=True)
 
     @staticmethod
     def _touched(path: Path) -> bool:
@@ -130,7 +127,8 @@ class Spool:
         # Only ever 64 hex digits (wire and codec see to that), so no path of a client's making.
         return self._folder / "frames" / digest[:2] / digest
 
-    def _window_path(self, key: str) -> Path:
+    def window_path(self, key: str) -> Path:
+        """Where the window is, or will be."""
         return self._folder / "windows" / key[:2] / f"{key}.npz"
 
 
