@@ -146,7 +146,10 @@ class FolderLog:
         self._sums.clear()
         for number in range(max(self._wanted.start - 1, 0), self._wanted.stop):
             note = self._outputs.note(number)
-            if note is None or note["by"] != by or not self._outputs.whole(note):
+            if note is None or note["by"] != by:
+                continue
+            if not self._outputs.whole(note):
+                self._outputs.spool.drop_window(note["key"])  # or it would be found again by its key
                 continue
             if self._chained and number - 1 in self._sums and note["before"] != self._sums[number - 1]:
                 continue

@@ -18,7 +18,7 @@ class Rule:
     """What begins with `source` begins with `destination` here. Windows paths are compared without regard to case."""
 
     source: PurePath
-    destination: str
+    destination: Path
 
     def apply(self, path: str) -> Path | None:
         """The path here, or None where the rule says nothing of it."""
@@ -52,13 +52,13 @@ def read_rules(file: Path) -> Callable[[Path], Path]:
 
 def _rule(plain: dict[str, Any]) -> Rule:
     source = FORMATS[plain["source_path_format"].upper()](plain["source_path"])
-    return Rule(source=source, destination=str(plain["destination_path"]))
+    return Rule(source=source, destination=Path(plain["destination_path"]))
 
 
 def _pairs(plain: dict[str, Any]) -> tuple[Rule, ...]:
     return tuple(
         Rule(
-            source=FORMATS["WINDOWS" if "\\" in source or source[1:2] == ":" else "POSIX"](source), destination=str(to)
+            source=FORMATS["WINDOWS" if "\\" in source or source[1:2] == ":" else "POSIX"](source), destination=Path(to)
         )
         for source, to in plain.items()
     )
