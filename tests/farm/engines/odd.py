@@ -12,7 +12,7 @@ from overpaint_backend.engine import Carry, Conditioning, Engine, OutOfMemory, P
 from overpaint_backend.engines.toy.card import card as toy
 from overpaint_backend.engines.toy.engine import ToyEngine
 
-FAULTS = ("none", "memory", "device", "bug")
+FAULTS = ("none", "memory", "starved", "device", "bug")
 fault = OptionSpec(name="fault", kind=OptionKind.CHOICE, default="none", choices=FAULTS, description="what goes wrong")
 card = replace(toy, name="odd", options=(*toy.options, fault))
 
@@ -22,7 +22,7 @@ class Odd(ToyEngine):
 
     def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
         match cond.options["fault"]:
-            case "memory" if len(cut.frames) > 8:
+            case fault if fault == "starved" or (fault == "memory" and len(cut.frames) > 8):
                 raise OutOfMemory(field="device", message="no room", remedy="Take less")
             case "device":
                 raise RuntimeError("CUDA error: unspecified launch failure")
@@ -33,5 +33,8 @@ class Odd(ToyEngine):
 
 
 def build(device: str, weights: Path) -> Engine:
+    if "ODD_BUILDS" in os.environ:
+        with Path(os.environ["ODD_BUILDS"]).open("a") as file:
+            file.write("built\n")
     time.sleep(float(os.environ.get("ODD_LOADING", "0")))
     return Odd(card)
