@@ -156,8 +156,8 @@ def check_weights(sealed: Sealed, weights: Path) -> str:
 def paint(outputs: Outputs, build: Build, wanted: range | None, teller: Teller, stop: Event) -> int:
     """Paint the `wanted` windows (None: all) that are not painted yet; returns how many that were.
 
-    All of them are painted in smaller windows where memory runs out. A part of them cannot be, since other nodes count
-    on the same windows: then OutOfMemory is raised. Raises Cancelled at the next step after `stop` was set.
+    All of them are painted in smaller windows where memory runs out. A part of them is not, since other nodes count on
+    the same windows: then OutOfMemory is raised. Raises Cancelled at the next step after `stop` was set.
     """
     spec = outputs.sealed.spec
     count = len(plan(outputs).windows)
@@ -172,7 +172,7 @@ def paint(outputs: Outputs, build: Build, wanted: range | None, teller: Teller, 
     engine = build(spec.engine)
     notes.native_size = engine.card.native_size
     notes.check()
-    if wanted is None:
+    if chosen == range(count):
         paint_job(reader, engine, boxes, notes)
     else:
         cut = plan_job(boxes, spec.clip.size, smaller(engine.card, outputs.shrunk))
