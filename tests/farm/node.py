@@ -50,7 +50,7 @@ def overpaint(
     *words: object, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "overpaint_backend.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280, env=env, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1800, env=env, cwd=cwd)
 
 
 def begin(*words: object, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

@@ -105,6 +105,7 @@ def test_a_line_comes_every_twenty_seconds_while_the_engine_loads(
     process.communicate()
 
 
+@pytest.mark.timeout(3600)
 def test_ten_minutes_of_film_go_on_on_another_machine_from_the_folder_alone(tmp_path: Path) -> None:
     """14400 frames at 24 a second. The other machine knows the folder by another path, and nothing else of the first."""
     footage = node.clip(tmp_path / "footage" / "clip", 14400)

@@ -180,7 +180,7 @@ def test_an_estimate_knows_the_pace_once_a_window_is_painted(run: Run, pack: Cal
     assert (before["frames"], before["windows"], before["seconds"]) == (LENGTH, 3, None)
     assert run("run", job, "--windows", "0")[0] == 0
     after = run("estimate", job, "--json")[1][0]
-    assert after["windows"] == 3 and after["seconds"] > 0
+    assert after["windows"] == 3 and after["seconds"]
 
 
 def test_paths_of_another_machine_are_mapped(run: Run, pack: Callable[..., Path], tmp_path: Path) -> None:

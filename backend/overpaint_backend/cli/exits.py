@@ -36,7 +36,9 @@ MEMORY = Exit(code=33, error=Exhausted, fields=("device",), words="the memory do
 CANCELLED = Exit(code=40, error=Cancelled, words="cancelled, by a signal or by whoever asked")
 EXITS = (
     Exit(code=20, error=Missing, fields=("weights",), words="the engine's weights are not here"),
-    Exit(code=21, error=Conflict, fields=("weights",), words="other weights than those the job was packed for"),
+    Exit(
+        code=21, error=Conflict, fields=("weights", "version"), words="other weights, or another version, than before"
+    ),
     Exit(code=30, error=Unavailable, fields=("device",), words="there is no such device, or none that will do"),
     MEMORY,
     Exit(code=34, error=Internal, fields=("device",), words="the device failed; start the worker again"),

@@ -65,6 +65,7 @@ def add_verbs(verbs: Verbs) -> None:
     _add_connection(one)
     add_weights(one)
     add_device(one)
+    _add_path_map(one)
     one.add_argument("--foreground", action="store_true", help="be it, and return when it is stopped")
     one = add_what(group, "run", run_warm, "as `overpaint run`, by the daemon; without one where none answers")
     _add_run(one)
@@ -76,6 +77,10 @@ def add_verbs(verbs: Verbs) -> None:
 def _add_job(to: argparse.ArgumentParser) -> None:
     to.add_argument("job", type=Path, metavar="JOB", help="a folder that `overpaint pack` made")
     to.add_argument("--out", type=Path, metavar="FOLDER", help="where windows and take go; JOB/out unless said")
+    _add_path_map(to)
+
+
+def _add_path_map(to: argparse.ArgumentParser) -> None:
     to.add_argument("--path-map", type=Path, metavar="FILE", help="paths of other machines: OpenJD's rules, or pairs")
 
 
@@ -132,7 +137,7 @@ def pack(args: argparse.Namespace) -> int:
 def plan(args: argparse.Namespace) -> int:
     from overpaint_backend.farm import walk
 
-    job, out, _ = _paths(args)
+    job, out = _paths(args)
     cut = walk.plan(walk.open_job(job, out), args.chunk)
     tasks = [{"number": one.number, "windows": _span(one.windows), "needs": list(one.needs)} for one in cut.tasks]
     windows = [{"number": one.index, "frames": str(one.span)} for one in cut.windows]
@@ -152,8 +157,8 @@ def run(args: argparse.Namespace) -> int:
     from overpaint_backend.farm import walk
     from overpaint_backend.farm.daemon import Warm
 
-    errand, build = _errand(args), Warm(device(args), weights_root(args))
-    return _told(args, partial(walk.run, errand, build))
+    errand = _errand(args)
+    return _told(args, partial(walk.run, errand, Warm(device(args), errand.weights)))
 
 
 def run_warm(args: argparse.Namespace) -> int:
@@ -171,7 +176,7 @@ def run_warm(args: argparse.Namespace) -> int:
 def assemble(args: argparse.Namespace) -> int:
     from overpaint_backend.farm import walk
 
-    job, out, _ = _paths(args)
+    job, out = _paths(args)
     outputs = walk.open_job(job, out)
 
     def act(teller: Teller, stop: Event) -> None:
@@ -185,7 +190,7 @@ def assemble(args: argparse.Namespace) -> int:
 def verify(args: argparse.Namespace) -> int:
     from overpaint_backend.farm import walk
 
-    job, out, _ = _paths(args)
+    job, out = _paths(args)
     outputs = walk.open_job(job, out)
 
     def act(teller: Teller, stop: Event) -> None:
@@ -202,7 +207,7 @@ def estimate(args: argparse.Namespace) -> int:
     from overpaint_backend.farm import walk
     from overpaint_backend.farm.teller import Style, Teller
 
-    job, out, _ = _paths(args)
+    job, out = _paths(args)
     found = walk.estimate(walk.open_job(job, out), Teller(Style.PLAIN, lambda words: None), Event())
     pace = "not known before a window is painted" if found.seconds is None else f"about {found.seconds:.0f} s"
     words = f"{found.frames} frames in {found.windows} windows of {found.window_size} on {found.device}: {pace}"
@@ -214,9 +219,10 @@ def start(args: argparse.Namespace) -> int:
     from overpaint_backend.farm import daemon
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    root = _here(args)(weights_root(args))
     if args.foreground:
-        daemon.Daemon(device(args), weights_root(args)).serve(args.connection)
-    print(daemon.start(args.connection, device(args), weights_root(args)))
+        daemon.Daemon(device(args), root).serve(args.connection)
+    print(daemon.start(args.connection, device(args), root))
     return 0
 
 
@@ -227,19 +233,24 @@ def stop(args: argparse.Namespace) -> int:
     return 0
 
 
-def _paths(args: argparse.Namespace) -> tuple[Path, Path | None, Callable[[Path], Path]]:
-    """The job and where its outputs go, as this machine has them, and how other paths become this machine's."""
+def _here(args: argparse.Namespace) -> Callable[[Path], Path]:
+    """How paths of other machines become this machine's."""
     from overpaint_backend.farm.paths import read_rules
 
-    here: Callable[[Path], Path] = read_rules(args.path_map) if args.path_map else lambda path: path
-    return here(args.job), args.out and here(args.out), here
+    return read_rules(args.path_map) if args.path_map else lambda path: path
+
+
+def _paths(args: argparse.Namespace) -> tuple[Path, Path | None]:
+    """The job, and where its outputs go."""
+    here = _here(args)
+    return here(args.job), args.out and here(args.out)
 
 
 def _errand(args: argparse.Namespace) -> Errand:
     from overpaint_backend.farm.walk import Errand
 
-    job, out, here = _paths(args)
-    root = here(weights_root(args))
+    job, out = _paths(args)
+    root = _here(args)(weights_root(args))
     return Errand(job=job, out=out, weights=root, windows=args.windows, task=args.task, chunk=args.chunk)
 
 

@@ -87,7 +87,7 @@ class Daemon:
             answer_challenge(line, token)
             asked = json.loads(line.recv_bytes(MOST_BYTES))
             if asked["verb"] == "stop":
-                for stop in self._stops:
+                for stop in tuple(self._stops):
                     stop.set()
                 line.send_bytes(b"{}")
                 _leave(file, self._turn)

@@ -11,6 +11,7 @@ from threading import Event
 from typing import Any
 
 import numpy as np
+import overpaint
 from overpaint.clip import Size
 from overpaint.errors import Cancelled, Conflict
 from overpaint.job import Picture
@@ -61,10 +62,12 @@ class Outputs:
     def boxes(self, log: FolderLog) -> list[Box | None]:
         """The box of the mask on every frame; read once, since every task wants all of them."""
         found = _read(self._mask_note)
-        if found and found.get("job") == self.sealed.digest:
+        if found and found.get("job") == self.sealed.digest and found.get("version") == overpaint.__version__:
             return [None if box is None else (box[0], box[1], box[2], box[3]) for box in found["boxes"]]
         boxes = mask_boxes(Reader(self.sealed.spec, self.spool), log)
-        _write(self._mask_note, {"job": self.sealed.digest, "boxes": boxes}, indent=None)
+        _write(
+            self._mask_note, {"job": self.sealed.digest, "version": overpaint.__version__, "boxes": boxes}, indent=None
+        )
         return boxes
 
     def note(self, number: int) -> Mapping[str, Any] | None:
@@ -169,6 +172,7 @@ class FolderLog:
         now, size = time.monotonic(), self.native_size
         note = {
             "frames": str(window.span),
+            "version": overpaint.__version__,
             "by": by,
             "key": key,
             "sha256": self._sums[window.index],
@@ -186,7 +190,15 @@ class FolderLog:
 
 
 def same_painter(found: Mapping[int, Mapping[str, Any]]) -> None:
-    """Raises Conflict where windows of different painters would be put together."""
+    """Raises Conflict where windows of different painters, or of another version's plan, would be put together."""
+    for number, note in found.items():
+        if note["version"] != overpaint.__version__:
+            what = (
+                f"the window {number} was painted by overpaint {note['version']}, and this is {overpaint.__version__}"
+            )
+            raise Conflict(
+                field="version", message=what, remedy="Use that version, or say overpaint run to paint again"
+            )
     by = {number: note["by"] for number, note in found.items()}
     others = [number for number, one in by.items() if one != by[min(by)]]
     if others:

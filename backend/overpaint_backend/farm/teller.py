@@ -91,7 +91,7 @@ class Teller:
     def _print(self, line: str) -> None:
         with self._lock:
             self._last = time.monotonic()
-            self._write(line)
+            self._write(" ".join(line.splitlines()))  # whoever reads it takes a line for a whole
 
     def _beat(self) -> None:
         while not self._over.wait(1.0):
