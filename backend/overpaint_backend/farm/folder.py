@@ -37,6 +37,10 @@ class JobSpool(Spool):
     def get(self, digest: str) -> np.ndarray:
         return self._sealed.frame(digest)
 
+    def window_path(self, key: str) -> Path:
+        """Where a painted window is, or will be."""
+        return self._window_path(key)
+
 
 class Outputs:
     """What there is of a job below `folder`: `windows/`, `take/`, and a note beside each that says what it must be."""

@@ -11,7 +11,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-GRACE = 8.0  # seconds for the next step to come; a farm that asked to stop waits ten
+GRACE = (
+    6.0  # seconds for the next step to come: a farm that asked to stop waits ten, and a busy machine needs some of them
+)
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
 )  # SIGBREAK is how Windows asks

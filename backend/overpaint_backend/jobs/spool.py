@@ -85,7 +85,7 @@ class Spool:
         """
         arrays = {"frames": from_float(frames, 16)}
         arrays |= {f"carry.{name}": array for name, array in (carry or {}).items()}
-        path = self.window_path(key)
+        path = self._window_path(key)
         path.parent.mkdir(exist_ok=True)
         part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
         with part.open("wb") as file:
@@ -95,13 +95,13 @@ class Spool:
         part.replace(path)
 
     def has_window(self, key: str) -> bool:
-        return self.window_path(key).exists()
+        return self._window_path(key).exists()
 
     def window(self, key: str) -> tuple[np.ndarray, Carry | None]:
         """The frames of a painted window, float32 in [0, 1], and its carry."""
         try:
             # The file is ours to close: numpy leaves it open where it is no archive.
-            with self.window_path(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with self._window_path(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 carry = {
                     name.removeprefix("carry."): arrays[name] for name in arrays.files if name.startswith("carry.")
                 }
@@ -112,7 +112,7 @@ class Spool:
             raise Corrupt(field="job", message=what, remedy="Retry the job: the window is painted again") from error
 
     def drop_window(self, key: str) -> None:
-        self.window_path(key).unlink(missing_ok=True)
+        self._window_path(key).unlink(missing_ok=True)
 
     @staticmethod
     def _touched(path: Path) -> bool:
@@ -127,8 +127,7 @@ class Spool:
         # Only ever 64 hex digits (wire and codec see to that), so no path of a client's making.
         return self._folder / "frames" / digest[:2] / digest
 
-    def window_path(self, key: str) -> Path:
-        """Where the window is, or will be."""
+    def _window_path(self, key: str) -> Path:
         return self._folder / "windows" / key[:2] / f"{key}.npz"
 
 

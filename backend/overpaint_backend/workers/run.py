@@ -43,6 +43,10 @@ class Log(Progress, Protocol):
     owner: str
     window: int
 
+    def check(self) -> None:
+        """Raises as a report does, and records nothing."""
+        ...
+
     def shrunk(self) -> int:
         """How often the plan was made smaller for lack of memory."""
         ...
@@ -342,12 +346,15 @@ class Reporter:
     def _record(self, kind: EventKind, **details: Any) -> None:
         self._store.record(self._job, kind, worker=self.worker, windows=self._windows, **details)
 
-    def __call__(self, stage: str, step: int, steps: int) -> None:
+    def check(self) -> None:
         state = self._store.state(self._job)
         if state is JobState.CANCELLING:
             raise Cancelled(field="job", message="the job was cancelled")
         if state is not JobState.RUNNING:
             raise Conflict(field="job", message=f"the job is {state}, and no longer this worker's")
+
+    def __call__(self, stage: str, step: int, steps: int) -> None:
+        self.check()
         now = time.monotonic()
         if stage == self._last_stage and now - self._last < self.EVERY:
             return
