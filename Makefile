@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROTOS := $(patsubst proto/%,%,$(wildcard proto/overpaint/v1/*.proto))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-pure test-torch test-blender test-window test-web engines lint format proto addon blender bench clean
+.PHONY: help demo test test-pure test-torch test-blender test-window test-web test-farm engines lint format proto addon blender bench clean
 
 help:
 	@echo "make demo          the main job in a real Blender; look at out/demo/sheet.png"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-pure     the tests that need neither torch nor Blender"
 	@echo "make test-window   the add-on in a real Blender window, with mouse and keys; look at out/window/"
 	@echo "make test-web      the server's web page in a real browser; look at out/web/"
+	@echo "make test-farm     sealed jobs on render nodes that are killed and cancelled, and the OpenJD template, run for real"
 	@echo "make engines       torch and what else the learned engines need"
 	@echo "make lint          format, lint, types, doors, contract"
 	@echo "make addon         the extension's zip, in dist/"
@@ -65,6 +66,14 @@ test-window: addon .venv/engines
 # The web page in Chromium. Says why where there is none; out/web/ has the pictures.
 test-web: .venv/ready
 	@$(BIN)/python -m tests.web.place && $(BIN)/pytest -m web tests/web || test $$? -eq 3
+
+.venv/farm: .venv/ready
+	@$(BIN)/pip install --quiet --progress-bar on --editable '.[dev,farm]'
+	@touch $@
+
+# Render nodes as processes of their own; minutes, since they are killed at every window.
+test-farm: .venv/farm
+	@$(BIN)/pytest -m farm tests/farm
 
 lint: .venv/engines
 	$(BIN)/ruff format --check .

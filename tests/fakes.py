@@ -18,6 +18,7 @@ from overpaint.edit import Edit, Guide, GuideKey, Input, Knot, Stroke, Track
 from overpaint.errors import Cancelled, Conflict, Invalid, Missing, OverpaintError, Unavailable
 from overpaint.job import EventKind, JobEvent, JobSpec, JobState, Picture, advance
 from overpaint.order import Click, GuideOrder, GuideProgress, MadeGuide, ObjectGuide, TrackOrder
+from overpaint.sealed import seal
 from overpaint_addon.core.ports import Opened, PlacedStrip, Selection, Still, Ticket
 from overpaint_addon.core.variants import Take
 from overpaint_addon.link.pictures import read_png, write_png
@@ -108,6 +109,9 @@ class FakeBackend:
 
     def seal_job(self, job_id: str) -> Future[JobState]:
         return now(lambda: self._seal(self._job(job_id)))
+
+    def seal(self, folder: Path, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Future[Path]:
+        return now(lambda: seal(folder, spec, read))
 
     def _seal(self, job: FakeJob) -> JobState:
         if job.state is not JobState.OPEN:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -51,7 +53,13 @@ class Files:
     span: FrameRange | None = None
 
 
-def gather(files: Files, spool: Spool) -> tuple[JobSpec, tuple[str, ...]]:
+class Keeping(Protocol):
+    """Where pixels go as they are read: a spool, or a folder that is being sealed."""
+
+    def put(self, frame: np.ndarray) -> str: ...
+
+
+def gather(files: Files, spool: Keeping) -> tuple[JobSpec, tuple[str, ...]]:
     """Read everything into `spool`; returns the request, and in words what had to be done to fit the guides.
 
     Raises Missing or Invalid naming the field. Guides of another size but the clip's shape are scaled (and it is said);
@@ -106,7 +114,7 @@ def _look(kind: Input, what: Path | dict[int, Path], clip: Footage) -> dict[int 
 
 
 def _read_guide(
-    kind: Input, source: dict[int | None, Footage], footage: Footage, clip: Clip, spool: Spool, notes: list[str]
+    kind: Input, source: dict[int | None, Footage], footage: Footage, clip: Clip, spool: Keeping, notes: list[str]
 ) -> tuple[tuple[GuideKey, ...], bool]:
     notes += dict.fromkeys(note for one in source.values() for note in _differences(kind, one, footage))
     whole = source.get(None)
@@ -148,7 +156,7 @@ def _fit(guide: np.ndarray, size: Size) -> np.ndarray:
     return guide
 
 
-def _read_keyframes(paths: dict[int, Path], clip: Clip, spool: Spool) -> Iterable[Keyframe]:
+def _read_keyframes(paths: dict[int, Path], clip: Clip, spool: Keeping) -> Iterable[Keyframe]:
     for frame, path in sorted(paths.items()):
         picture = next(read_frames(probe(path, "keyframe"), "keyframe"))
         shape, depth = (clip.size.height, clip.size.width, 3), picture.dtype.itemsize * 8
@@ -177,6 +185,17 @@ def check_out(folder: Path) -> None:
 def write_take(folder: Path, spec: JobSpec, sources: Iterator[np.ndarray], patches: Iterator[np.ndarray]) -> None:
     """Write the take whole or not at all: PNGs, a lossless movie, and the request."""
     check_out(folder)
+    with take_written(folder, spec, sources, patches) as part:
+        if folder.exists():
+            folder.rmdir()
+        part.rename(folder)
+
+
+@contextmanager
+def take_written(
+    folder: Path, spec: JobSpec, sources: Iterator[np.ndarray], patches: Iterator[np.ndarray]
+) -> Generator[Path, None, None]:
+    """The files of a take in a folder beside `folder`, to be renamed to it; gone afterwards if they were not."""
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     (part / "frames").mkdir(parents=True)
@@ -187,12 +206,9 @@ def write_take(folder: Path, spec: JobSpec, sources: Iterator[np.ndarray], patch
             for frame in in_order(pictures):  # packing PNGs is most of the work, so several threads do it
                 write(frame)
         (part / "request.json").write_text(wire.request_to_json(spec))
-        if folder.exists():
-            folder.rmdir()
-        part.rename(folder)
-    except BaseException:
+        yield part
+    finally:
         shutil.rmtree(part, ignore_errors=True)
-        raise
 
 
 def order_of(clip: Path, wanted: TrackOrder | LinesOrder, spool: Spool, mask: Path | None = None) -> GuideOrder:

@@ -74,6 +74,15 @@ def build(name: str, device: str, weights: Path) -> Engine:
     return _package(name).build(device, weights)
 
 
+def fingerprint(name: str, weights: Path) -> str:
+    """A digest of the weights out of `weights` that the engine `name` paints with; empty where it has none.
+
+    Raises Missing where there is no such engine or its weights are not there.
+    """
+    tell = getattr(_package(name), "fingerprint", None)
+    return "" if tell is None else tell(weights)
+
+
 def _package(name: str) -> ModuleType:
     if name not in _packages():
         raise Missing(

@@ -84,7 +84,7 @@ class JobEvent:
     """Something that happened to a job; `number` counts from 1 without gaps, `at` is Unix time in seconds.
 
     `stage` names what is being done; `step` of `steps` how far that is; `windows` how many there are;
-    `window` which one is done; `seconds_left` the estimate where there is one; `field`, `message` and `remedy` an error.
+    `window` which one is done; `seconds_left` the estimate where there is one; `field`, `message` and `remedy` an error, and `status` its kind.
     `picture` is the newest painted frame; of a job's events only the last that had one keeps it.
     `reused`: the window that is done was in the spool already, and was not painted again.
     Of PLANNED, `step` is how often the plan was made smaller because memory ran out; `stage` then says what it is now.
@@ -105,6 +105,7 @@ class JobEvent:
     remedy: str = ""
     picture: Picture | None = None
     reused: bool = False
+    status: str = ""
 
     @property
     def share(self) -> float:

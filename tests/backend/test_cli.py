@@ -169,7 +169,7 @@ def test_a_path_that_cannot_be_written_is_said_in_one_line(files: Path, tmp_path
         paint(files, tmp_path / "file" / "out"),
         overpaint("serve", "--listen", "127.0.0.1:0", "--folder", tmp_path / "file" / "jobs"),
     ):
-        assert ran.returncode == 1 and "Traceback" not in ran.stderr
+        assert ran.returncode == 50 and "Traceback" not in ran.stderr
         assert ran.stderr.splitlines()[-1].startswith(f"overpaint: {tmp_path / 'file'}")
 
 

@@ -26,6 +26,7 @@ from overpaint.edit import (
     Track,
     TrackPoint,
 )
+from overpaint.errors import BY_STATUS
 from overpaint.job import EventKind, JobEvent, JobRecord, JobSpec, JobState, JobSummary, Picture, Pruned
 from overpaint.order import Click, GuideFrame, GuideOrder, GuideProgress, LinesOrder, MadeGuide, ObjectGuide, TrackOrder
 
@@ -124,6 +125,7 @@ events = whole(
     remedy=texts,
     picture=st.none() | small_pictures,
     reused=st.booleans(),
+    status=st.sampled_from(("", *BY_STATUS)),
 )
 summaries = whole(
     JobSummary,

@@ -197,6 +197,10 @@ class Backend(Protocol):
 
     def seal_job(self, job_id: str) -> Future[JobState]: ...
 
+    def seal(self, folder: Path, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Future[Path]:
+        """Write the job and its pixels to a new folder, for a render farm; they are read on the courier's thread."""
+        ...
+
     def digest(self, read: Callable[[], np.ndarray]) -> Future[str]:
         """The digest of the frame that `read` gives; read and hashed on the courier's thread."""
         ...

@@ -1,19 +1,22 @@
-"""Submit: take the strip out of Blender, send what the server lacks, put the job into its queue."""
+"""Submit: take the strip out of Blender, send what the server lacks, put the job into its queue; or seal it for a farm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from overpaint import wire
+from overpaint.card import EngineCard
 from overpaint.job import JobSpec, JobState
 
 from .draft import Draft
 from .keyframes import read_keyframes
 from .ports import Backend, Capture, Future, Selection, Ticket, TicketStore, Timeline
 from .steps import Doing, Steps, until
+from .words import say
 
 
 def submit(
@@ -46,23 +49,57 @@ def submit_batch(
     draft, card = draft.choose(cards, draft.given(selection))
     capture = timeline.start_capture(selection)
     try:
-        digests = yield from read_digests(capture, backend, selection.length)
-        keyframes, pictures = yield from read_keyframes(timeline, backend, selection)
-        guides, tracks = capture.guides(), capture.tracks()
-        specs = [
-            replace(draft, seed=seed).resolve(job_id, selection, digests, guides, card, tracks, keyframes)
-            for job_id, seed in seeds.items()
-        ]
-        readers = pictures | pixel_readers(capture, digests)
+        specs, read = yield from read_strip(timeline, backend, capture, draft, card, seeds, selection)
         submitted: list[Ticket] = []
         for spec in specs:
-            state = yield from send(backend, spec, lambda digest: readers[digest]())
+            state = yield from send(backend, spec, read)
             request = wire.request_to_json(spec)
             submitted.append(Ticket(job_id=spec.id, selection=selection, request=request, state=state))
             tickets.keep(submitted[-1])
     finally:
         capture.close()
     return tuple(submitted)
+
+
+def export(
+    timeline: Timeline, backend: Backend, draft: Draft, job_id: str, folder: Path, selection: Selection | None = None
+) -> Steps[str]:
+    """Seal the edit in `folder`, for a render farm, instead of sending it; says where it is.
+
+    The server is asked for its engines only. Raises Invalid where `folder` is there already and not empty.
+    """
+    selection = selection or timeline.read_selection()
+    cards = yield from until(backend.cards(), Doing(stage="asking the server"))
+    draft, card = draft.choose(cards, draft.given(selection))
+    capture = timeline.start_capture(selection)
+    try:
+        seeds = {job_id: draft.seed}
+        (spec,), read = yield from read_strip(timeline, backend, capture, draft, card, seeds, selection)
+        yield from until(backend.seal(folder, spec, read), Doing(stage="writing the folder"))
+    finally:
+        capture.close()
+    return say("Sealed for the farm in {folder}", folder=folder)
+
+
+def read_strip(
+    timeline: Timeline,
+    backend: Backend,
+    capture: Capture,
+    draft: Draft,
+    card: EngineCard,
+    seeds: Mapping[str, int],
+    selection: Selection,
+) -> Steps[tuple[list[JobSpec], Callable[[str], np.ndarray]]]:
+    """The whole requests of a captured strip, one for each seed, and how to read the pixels of a digest."""
+    digests = yield from read_digests(capture, backend, selection.length)
+    keyframes, pictures = yield from read_keyframes(timeline, backend, selection)
+    guides, tracks = capture.guides(), capture.tracks()
+    specs = [
+        replace(draft, seed=seed).resolve(job_id, selection, digests, guides, card, tracks, keyframes)
+        for job_id, seed in seeds.items()
+    ]
+    readers = pictures | pixel_readers(capture, digests)
+    return specs, lambda digest: readers[digest]()
 
 
 def pixel_readers(capture: Capture, digests: Sequence[str]) -> dict[str, Callable[[], np.ndarray]]:

@@ -16,6 +16,7 @@ from overpaint.edit import Edit
 from overpaint.errors import OverpaintError, Unavailable
 from overpaint.job import JobEvent, JobSpec, JobState
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
+from overpaint.sealed import seal
 
 from ..core.ports import Opened
 from ..core.variants import thumbnail
@@ -66,6 +67,9 @@ class Courier:
 
     def seal_job(self, job_id: str) -> Future[JobState]:
         return self._pool.submit(self._client.seal_job, job_id)
+
+    def seal(self, folder: Path, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Future[Path]:
+        return self._pool.submit(seal, folder, spec, read)
 
     def read(self, file: Path) -> np.ndarray:
         return read_png(file)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import CancelledError, Future
+from pathlib import Path
 from typing import Any
 
 import bpy  # pyright: ignore[reportMissingImports]
 from bpy.props import EnumProperty, StringProperty  # pyright: ignore[reportMissingImports]
-from overpaint.errors import OverpaintError
+from overpaint.errors import Invalid, OverpaintError
 from overpaint.job import JobState
 
 from ..core.jobs import Act
 from ..core.paint import paint
+from ..core.submit import export
 from ..core.words import say
 from ..host import versions
 from . import session
@@ -38,6 +40,41 @@ class OVERPAINT_OT_paint(Long, bpy.types.Operator):
             return {"FINISHED"}
         ended = [_wait(self, run) for run in runs]
         return next((one for one in ended if one != {"FINISHED"}), {"FINISHED"})
+
+
+class OVERPAINT_OT_export_for_farm(Long, bpy.types.Operator):
+    """Seal the edit of the active strip in a folder that a render farm paints without Blender"""
+
+    bl_idname = "overpaint.export_for_farm"
+    bl_label = "Export for Farm"
+    bl_options = {"REGISTER"}
+
+    filepath: StringProperty(  # pyright: ignore
+        name="Folder", description="A new folder for the job", subtype="DIR_PATH", options={"SKIP_SAVE"}
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """By a person: the folder is asked for first; then Blender calls execute."""
+        self.asked = True
+        try:
+            strip = session.current().timeline.read_selection().strip
+        except OverpaintError as error:
+            return refuse(self, error)
+        self.filepath = f"{bpy.path.abspath('//')}{bpy.path.clean_name(strip)}.overpaint"
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        return self._told(context, wait=not getattr(self, "asked", False))
+
+    def begin(self, context: bpy.types.Context, *, wait: bool) -> set[str] | None:
+        now, fields = session.current(), versions.sequencer_scene(context).overpaint
+        if not self.filepath:
+            raise Invalid(field="folder", message="no folder was named", remedy="Name a new folder")
+        folder, job_id = Path(bpy.path.abspath(self.filepath)), uuid.uuid4().hex
+        steps = export(now.timeline, now.backend(), fields.draft(), job_id, folder)
+        run = now.start(steps, job_id, name=say("Export for Farm"))
+        return _wait(self, run) if wait else None
 
 
 class OVERPAINT_OT_resume(bpy.types.Operator):
@@ -129,4 +166,4 @@ def _wait(operator: bpy.types.Operator, run: Future[Any]) -> set[str]:
     return {"FINISHED"}
 
 
-CLASSES = (OVERPAINT_OT_paint, OVERPAINT_OT_resume, OVERPAINT_OT_job, OVERPAINT_OT_cancel)
+CLASSES = (OVERPAINT_OT_paint, OVERPAINT_OT_export_for_farm, OVERPAINT_OT_resume, OVERPAINT_OT_job, OVERPAINT_OT_cancel)

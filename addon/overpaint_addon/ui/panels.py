@@ -117,6 +117,7 @@ class OVERPAINT_PT_advanced(_Overpaint, bpy.types.Panel):
         column = layout.column(align=True)
         column.prop(fields, "grow", text="Mask Grow")
         column.prop(fields, "feather", text="Feather")
+        layout.operator("overpaint.export_for_farm", icon="EXPORT")
 
 
 def characters(context: bpy.types.Context) -> int:

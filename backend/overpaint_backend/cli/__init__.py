@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import sys
 from collections.abc import Sequence
 
 import overpaint
-from overpaint.errors import Cancelled, Invalid, Missing, OverpaintError, Unauthenticated, Unavailable
+from overpaint.errors import OverpaintError
 
 from overpaint_backend.cli import (
     editing,
     equipping,
+    farming,
     guiding,
     measuring,
     painting,
@@ -23,18 +23,22 @@ from overpaint_backend.cli import (
     training,
     trying,
 )
+from overpaint_backend.cli.exits import exit_code
 
-ROOMS = (serving, securing, painting, editing, guiding, queueing, equipping, trying, training, measuring)
+ROOMS = (
+    serving,
+    securing,
+    painting,
+    editing,
+    farming,
+    guiding,
+    queueing,
+    equipping,
+    trying,
+    training,
+    measuring,
+)
 """Each adds its verbs; --help shows them in this order."""
-
-EXIT_CODES: dict[type[OverpaintError], int] = {
-    Invalid: 10,
-    Missing: 11,
-    Cancelled: 40,
-    Unauthenticated: 77,
-    Unavailable: 75,
-}
-"""How a command ends when it cannot do what it should; 1 for any other error, 2 for wrong usage."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,10 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if getattr(args, "json", False):
             print(json.dumps({"error": {"field": error.field, "message": error.message, "remedy": error.remedy}}))
         print(f"overpaint: {error}", file=sys.stderr)
-        return EXIT_CODES.get(type(error), 1)
+        return exit_code(error)
     except OSError as error:  # a disk that is full, a folder that is not ours
         print(f"overpaint: {error.filename or 'system'}: {error.strerror or error}. Give another path", file=sys.stderr)
-        return 50 if error.errno == errno.ENOSPC else 1
+        return exit_code(error)
     except KeyboardInterrupt:
         return 130
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from overpaint.card import EngineCard, OptionKind
 from overpaint.edit import OptionValue
-from overpaint.errors import Invalid
+from overpaint.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
     from overpaint.client import Client
@@ -89,7 +89,12 @@ def add_device(to: argparse.ArgumentParser) -> None:
 def device(args: argparse.Namespace) -> str:
     from overpaint_backend.desk import devices
 
-    return args.device or devices()[0].name
+    names = [one.name for one in devices()]
+    if args.device and args.device.startswith("cuda:") and args.device not in names:
+        raise Unavailable(
+            field="device", message=f"there is no {args.device} here", remedy=f"Choose {', '.join(names)} or cpu"
+        )
+    return args.device or names[0]
 
 
 def add_option(to: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from overpaint.card import EngineCard, usual
 from overpaint.clip import Rate
 from overpaint.edit import Input, Task
-from overpaint.errors import Cancelled, Invalid, Missing
+from overpaint.errors import BY_STATUS, Cancelled, Internal, Invalid, Missing
 from overpaint.job import EventKind, JobEvent, JobSpec, windows_done
 
 from overpaint_backend.cli.arguments import (
@@ -41,16 +41,17 @@ if TYPE_CHECKING:
 
 def add_verbs(verbs: Verbs) -> None:
     one = add_verb(verbs, "paint", paint, "paint a clip here, without a server")
-    _add_request(one)
+    add_request(one)
     add_weights(one)
     add_device(one)
 
     one = add_verb(verbs, "submit", submit, "have a server paint a clip")
-    _add_request(one)
+    add_request(one)
     add_server(one)
 
 
-def _add_request(to: argparse.ArgumentParser) -> None:
+def add_request(to: argparse.ArgumentParser, out: str = "folder for the take; must be new") -> None:
+    """What `paint`, `submit` and `pack` take."""
     to.add_argument("--clip", type=Path, required=True, help="movie, or folder of pictures")
     to.add_argument("--mask", type=Path, help="movie, folder of pictures, or one picture for all frames")
     to.add_argument("--sketch", action="append", metavar="[FRAME=]PATH", help="for all frames, or some (repeat)")
@@ -66,7 +67,7 @@ def _add_request(to: argparse.ArgumentParser) -> None:
     to.add_argument("--grow", type=float, default=0.0, help="widen the mask by so many pixels")
     to.add_argument("--feather", type=float, default=0.0, help="soften the mask's edge over so many pixels")
     to.add_argument("--rate", type=_rate, help="frames a second where the clip is pictures; 30000/1001 works")
-    to.add_argument("--out", type=Path, required=True, help="folder for the take; must be new")
+    to.add_argument("--out", type=Path, required=True, help=out)
     add_json(to)
 
 
@@ -82,7 +83,7 @@ def paint(args: argparse.Namespace) -> int:
     from overpaint_backend.jobs.spool import Spool
     from overpaint_backend.jobs.store import Store
     from overpaint_backend.settings import load_settings
-    from overpaint_backend.workers.local import paint_claimed
+    from overpaint_backend.workers.local import DeviceFault, paint_claimed
 
     check_out(args.out)
     settings = load_settings(flags={"weights": args.weights})
@@ -90,18 +91,22 @@ def paint(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="overpaint-") as name:
         store, spool = Store(Path(name) / "jobs.sqlite"), Spool(Path(name) / "spool")
         desk = Desk(settings, store, spool)
-        spec, notes = gather(_files(args, desk.engines()), spool)
+        spec, notes = gather(files_of(args, desk.engines()), spool)
         note(args, notes)
         for digest in spec.digests():
             store.prove(ANYONE.name, digest)  # they were read here
         desk.open(ANYONE, spec)
         desk.seal(ANYONE, spec.id)
 
+        faults: list[DeviceFault] = []
+
         def work() -> None:
             claimed = store.claim("paint", lease=1e9)
             assert claimed is not None
             try:
                 paint_claimed(claimed, None, build, store, spool, "paint")
+            except DeviceFault as fault:
+                faults.append(fault)
             finally:
                 desk.close()  # whatever happened, nobody waits for more
 
@@ -111,6 +116,9 @@ def paint(args: argparse.Namespace) -> int:
             windows = follow(args, lambda: desk.watch(ANYONE, spec.id, 0), lambda: desk.cancel(ANYONE, spec.id))
         finally:
             worker.join()
+            if faults:
+                what = f"the device failed ({faults[0]})"
+                raise Internal(field="device", message=what, remedy="Try again: only a new process can go on")
         write_take(args.out, spec, map(spool.get, spec.clip.frames), desk.take(ANYONE, spec.id, 0)[1])
     done(args, spec, windows)
     return 0
@@ -123,7 +131,7 @@ def submit(args: argparse.Namespace) -> int:
     check_out(args.out)
     with tempfile.TemporaryDirectory(prefix="overpaint-") as name, client(args) as server:
         spool = Spool(Path(name) / "spool")
-        files = _files(args, server.engines())  # says that nobody is there before the long read
+        files = files_of(args, server.engines())  # says that nobody is there before the long read
         spec, notes = gather(files, spool)
         note(args, notes)
         _, missing = server.open_job(spec)
@@ -136,7 +144,7 @@ def submit(args: argparse.Namespace) -> int:
     return 0
 
 
-def _files(args: argparse.Namespace, cards: Sequence[EngineCard]) -> Files:
+def files_of(args: argparse.Namespace, cards: Sequence[EngineCard]) -> Files:
     """The edit by paths; an engine that is unknown, or cannot be found, is said before anything is read."""
     from overpaint_backend.files import Files
 
@@ -210,7 +218,8 @@ def follow(
     if last is None or last.kind is EventKind.CANCELLED:
         raise Cancelled(field="job", message="the job was cancelled")
     if last.kind is EventKind.FAILED:
-        raise Invalid(field=last.field, message=last.message, remedy=last.remedy)
+        kind = BY_STATUS.get(last.status, Invalid)
+        raise kind(field=last.field, message=last.message, remedy=last.remedy)
     return windows_done(events)
 
 

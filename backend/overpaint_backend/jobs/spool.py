@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from overpaint import codec, wire
-from overpaint.chunks import Chunk
-from overpaint.codec import EncodedFrame, Limits
+from overpaint import wire
 from overpaint.colour import from_float, to_float
 from overpaint.errors import Corrupt, Missing
+from overpaint.frames import pack_frame, unpack_frame
 from overpaint.v1 import frames_pb2
 
 from overpaint_backend.engine import Carry
@@ -43,13 +42,12 @@ class Spool:
         """Keep a frame ("h w c", uint8 or uint16) and return its digest; `digest` where it is proven already."""
         if digest is not None and self._touched(self._path(digest)):
             return digest
-        encoded = codec.encode(frame, name=digest)
-        path = self._path(encoded.header.digest)
+        name, body = pack_frame(frame, digest)
+        path = self._path(name)
         if not self._touched(path):
-            chunk = Chunk(number=0, header=encoded.header, payload=encoded.payload)
             with _appearing(path) as file:
-                file.write(wire.chunk_to_wire(chunk).SerializeToString())
-        return encoded.header.digest
+                file.write(body)
+        return name
 
     def get(self, digest: str) -> np.ndarray:
         """The frame, "h w c", or "h w" where it has one channel. Raises Missing, and Corrupt where the file is no longer what it was."""
@@ -60,11 +58,8 @@ class Spool:
                 field="frames", message=f"the frame {digest[:12]} is not in the spool", remedy="Send it again"
             ) from None
         try:
-            chunk = wire.chunk_from_wire(frames_pb2.FrameChunk.FromString(body))
-            if chunk.header is None or chunk.header.digest != digest:
-                raise ValueError("the file is another frame's")
-            return codec.decode(EncodedFrame(header=chunk.header, payload=chunk.payload), Limits())
-        except Exception as error:  # whatever a damaged file makes of itself, it must not be taken for pixels
+            return unpack_frame(body, digest)
+        except Corrupt as error:
             raise self._damaged(digest) from error
 
     def shape(self, digest: str) -> tuple[tuple[int, int, int], int]:

@@ -14,7 +14,7 @@ from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from overpaint.errors import Cancelled, Conflict, OverpaintError
+from overpaint.errors import Cancelled, Conflict, Exhausted, Internal, OverpaintError
 from overpaint.job import EventKind, JobSpec
 
 from overpaint_backend import registry
@@ -76,24 +76,26 @@ def paint_claimed(
     except Conflict as error:
         log.warning("let go: %s", error.message)  # it was paused, or went to another worker that speaks for it now
     except OverpaintError as error:
-        words = {"field": error.field, "message": error.message, "remedy": error.remedy}
+        words = {"field": error.field, "message": error.message, "remedy": error.remedy, "status": error.status}
         store.record(spec.id, EventKind.FAILED, worker=worker, **words)
     except OSError as error:
         words = {
             "field": "disk",
             "message": f"the server could not read or write ({error.strerror or error})",
             "remedy": "Look at the free space and the rights of the server's folder",
+            "status": Exhausted.status,
         }
         store.record(spec.id, EventKind.FAILED, worker=worker, **words)
     except Exception as error:
         log.exception("the engine %s failed", spec.engine)
-        if _broke_the_device(error):
+        if broke_the_device(error):
             store.lose(spec.id, worker, str(error).partition("\n")[0])
             raise DeviceFault(str(error)) from error
         words = {
             "field": "engine",
             "message": f"the engine {spec.engine} failed: {type(error).__name__}: {error}",
             "remedy": "The server's log has the details",
+            "status": Internal.status,
         }
         store.record(spec.id, EventKind.FAILED, worker=worker, **words)
         engine = None
@@ -104,7 +106,7 @@ class DeviceFault(Exception):
     """The device stopped computing for this process; only a new process can go on."""
 
 
-def _broke_the_device(error: Exception) -> bool:
+def broke_the_device(error: Exception) -> bool:
     """What torch and CUDA raise when a kernel failed: from then on, every call of the process fails. Torch is not imported here."""
     return type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from typing import Any, Protocol
 
 import numpy as np
 import overpaint
@@ -14,7 +15,7 @@ from overpaint.clip import FrameRange
 from overpaint.codec import digest
 from overpaint.colour import lay_over
 from overpaint.edit import GUIDE_KINDS, Edit, Guide, Input, Task, Track, TrackPoint
-from overpaint.errors import Cancelled, Conflict, Exhausted, Internal
+from overpaint.errors import Cancelled, Conflict, Exhausted, Internal, Unavailable
 from overpaint.job import EventKind, JobSpec, JobState, Picture
 
 from overpaint_backend.engine import Carry, Conditioning, Engine, OutOfMemory, Progress, WindowInput, WindowOutput
@@ -34,6 +35,38 @@ from overpaint_backend.pipeline.windows import Window, shorter
 MASK_BYTES = 256 << 20  # of drawn masks that are kept at hand
 
 
+class Log(Progress, Protocol):
+    """Where a walk writes down what is done, so that it goes on from there after anything: a store, or a folder.
+
+    `owner` is whose windows these are, `window` the one that is being painted.
+    """
+
+    owner: str
+    window: int
+
+    def check(self) -> None:
+        """Raises as a report does, and records nothing."""
+        ...
+
+    def shrunk(self) -> int:
+        """How often the plan was made smaller for lack of memory."""
+        ...
+
+    def windows(self, by: str) -> Mapping[int, str]:
+        """The keys of the windows that `by` has painted for this job."""
+        ...
+
+    def planned(self, plan: Plan, shrunk: int, stage: str) -> None: ...
+
+    def keep(self, window: Window, by: str, key: str) -> None:
+        """The window of this key is the job's, so that nobody collects it."""
+        ...
+
+    def done(self, window: Window, by: str, key: str, *, reused: bool, picture: Picture) -> None:
+        """The window is in the spool under `key`."""
+        ...
+
+
 def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: str) -> None:
     """Paint the job and keep its take; windows that the spool holds already are not painted again.
 
@@ -41,8 +74,7 @@ def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: s
     """
     reader = Reader(spec, spool)
     reporter = Reporter(store, spec.id, worker)
-    boxes = mask_boxes(reader, reporter)
-    plan, keys = _paint(reader, engine, boxes, store, reporter)
+    plan, keys = paint_job(reader, engine, mask_boxes(reader, reporter), reporter)
     reporter.window = len(plan.windows)  # all are painted
     digests = []
     for frame, patch in enumerate(take(plan, reader, keys)):
@@ -63,25 +95,18 @@ def mask_boxes(reader: Reader, report: Progress) -> list[Box | None]:
     return boxes
 
 
-def _paint(
-    reader: Reader, engine: Engine, boxes: Sequence[Box | None], store: Store, reporter: Reporter
-) -> tuple[Plan, dict[int, str]]:
+def paint_job(reader: Reader, engine: Engine, boxes: Sequence[Box | None], log: Log) -> tuple[Plan, dict[int, str]]:
     """All windows, in smaller ones each time that memory runs out; the plan, and the key of each of its windows.
 
-    How often that was is an event, so a job that is resumed has the same plan. Raises Exhausted where no plan is left.
+    How often that was is logged, so a job that is resumed has the same plan. Raises Exhausted where no plan is left.
     """
-    spec = reader.spec
-    shrunk = store.shrunk(spec.id)
+    shrunk = log.shrunk()
     while True:
         card = smaller(engine.card, shrunk)
-        plan = plan_job(boxes, spec.clip.size, card)
-        stage = f"out of memory: again, in windows of {card.max_frames} frames" if shrunk else ""
-        store.record(
-            spec.id, EventKind.PLANNED, worker=reporter.worker, windows=len(plan.windows), step=shrunk, stage=stage
-        )
-        reporter.plan(plan)
+        plan = plan_job(boxes, reader.spec.clip.size, card)
+        log.planned(plan, shrunk, f"out of memory: again, in windows of {card.max_frames} frames" if shrunk else "")
         try:
-            return plan, _paint_windows(plan, engine, reader, store, reporter)
+            return plan, paint_windows(plan, engine, reader, log, plan.windows)
         except (MemoryError, OutOfMemory) as error:
             shrunk += 1
             smaller(engine.card, shrunk, str(error))
@@ -101,30 +126,30 @@ def smaller(card: EngineCard, times: int, why: str = "") -> EngineCard:
     return card
 
 
-def _paint_windows(plan: Plan, engine: Engine, reader: Reader, store: Store, reporter: Reporter) -> dict[int, str]:
-    """The key of every window. Those that this job has kept already are not even looked at."""
-    job, painter = reader.spec.id, Painter(engine, reader, plan, store.owner(reader.spec.id))
-    known = store.windows(job, painter.plan_name)
+def paint_windows(plan: Plan, engine: Engine, reader: Reader, log: Log, wanted: Sequence[Window]) -> dict[int, str]:
+    """The keys of all windows that are painted, those `wanted` among them. What is logged is not even looked at.
+
+    Raises Unavailable where a window needs the one before, and that is neither painted nor wanted.
+    """
+    painter = Painter(engine, reader, plan, log.owner)
+    by = painter.plan_name
+    known = log.windows(by)
     keys = {number: key for number, key in known.items() if reader.spool.has_window(key)}
-    for window in plan.windows:
+    for window in wanted:
         if window.index in keys:
             continue
-        reporter.window = window.index
+        before = window.index - 1
+        if engine.card.chained and before >= 0 and before not in keys:
+            what = f"the window {window.index} begins with what the window {before} ends with, which is not painted yet"
+            raise Unavailable(field="windows", message=what, remedy="Paint the earlier windows first")
+        log.window = window.index
         while True:
-            key, reused = painter.paint(window, keys.get(window.index - 1), reporter)
-            store.keep_window(job, window.index, painter.plan_name, key)
+            key, reused = painter.paint(window, keys.get(before), log)
+            log.keep(window, by, key)
             if reader.spool.has_window(key):  # what was reused may have been collected before it was the job's
                 break
         keys[window.index] = key
-        store.record(
-            job,
-            EventKind.WINDOW_DONE,
-            worker=reporter.worker,
-            window=window.index,
-            windows=len(plan.windows),
-            reused=reused,
-            picture=_picture(window, reader.window(key)[0], plan, reader),
-        )
+        log.done(window, by, key, reused=reused, picture=_picture(window, reader.window(key)[0], plan, reader))
     return keys
 
 
@@ -301,7 +326,7 @@ def window_seed(seed: int, start: int) -> int:
 
 
 class Reporter:
-    """The Progress of a job: records what happens a few times a second.
+    """The Log of a job in a store: records what happens a few times a second.
 
     Raises at the next step: Cancelled when the job was cancelled, Conflict when it was paused or went to another.
     """
@@ -311,36 +336,47 @@ class Reporter:
     def __init__(self, store: Store, job: str, worker: str) -> None:
         self.worker = worker
         self.window = 0
+        self.owner = store.owner(job)
         self._store, self._job = store, job
         self._windows = 0
         self._painted_before = 0.0
         self._began = self._last = 0.0
         self._last_stage = ""
 
-    def plan(self, plan: Plan) -> None:
-        self._windows = len(plan.windows)
+    def shrunk(self) -> int:
+        return self._store.shrunk(self._job)
 
-    def __call__(self, stage: str, step: int, steps: int) -> None:
+    def windows(self, by: str) -> Mapping[int, str]:
+        return self._store.windows(self._job, by)
+
+    def planned(self, plan: Plan, shrunk: int, stage: str) -> None:
+        self._windows = len(plan.windows)
+        self._record(EventKind.PLANNED, step=shrunk, stage=stage)
+
+    def keep(self, window: Window, by: str, key: str) -> None:
+        self._store.keep_window(self._job, window.index, by, key)
+
+    def done(self, window: Window, by: str, key: str, *, reused: bool, picture: Picture) -> None:
+        self._record(EventKind.WINDOW_DONE, window=window.index, reused=reused, picture=picture)
+
+    def _record(self, kind: EventKind, **details: Any) -> None:
+        self._store.record(self._job, kind, worker=self.worker, windows=self._windows, **details)
+
+    def check(self) -> None:
         state = self._store.state(self._job)
         if state is JobState.CANCELLING:
             raise Cancelled(field="job", message="the job was cancelled")
         if state is not JobState.RUNNING:
             raise Conflict(field="job", message=f"the job is {state}, and no longer this worker's")
+
+    def __call__(self, stage: str, step: int, steps: int) -> None:
+        self.check()
         now = time.monotonic()
         if stage == self._last_stage and now - self._last < self.EVERY:
             return
         self._last, self._last_stage = now, stage
-        self._store.record(
-            self._job,
-            EventKind.PROGRESS,
-            worker=self.worker,
-            stage=stage,
-            step=step,
-            steps=steps,
-            window=self.window,
-            windows=self._windows,
-            seconds_left=self._seconds_left(now, step, steps),
-        )
+        left = self._seconds_left(now, step, steps)
+        self._record(EventKind.PROGRESS, stage=stage, step=step, steps=steps, window=self.window, seconds_left=left)
 
     def _seconds_left(self, now: float, step: int, steps: int) -> float | None:
         """From the pace since painting began; None before there is a pace."""

@@ -294,7 +294,7 @@ class Picture(_message.Message):
     def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., rgb: _Optional[bytes] = ...) -> None: ...
 
 class JobEvent(_message.Message):
-    __slots__ = ("number", "kind", "at", "stage", "step", "steps", "window", "windows", "seconds_left", "queue_place", "field", "message", "remedy", "picture", "reused")
+    __slots__ = ("number", "kind", "at", "stage", "step", "steps", "window", "windows", "seconds_left", "queue_place", "field", "message", "remedy", "picture", "reused", "status")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
@@ -310,6 +310,7 @@ class JobEvent(_message.Message):
     REMEDY_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIELD_NUMBER: _ClassVar[int]
     REUSED_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
     number: int
     kind: EventKind
     at: float
@@ -325,7 +326,8 @@ class JobEvent(_message.Message):
     remedy: str
     picture: Picture
     reused: bool
-    def __init__(self, number: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., at: _Optional[float] = ..., stage: _Optional[str] = ..., step: _Optional[int] = ..., steps: _Optional[int] = ..., window: _Optional[int] = ..., windows: _Optional[int] = ..., seconds_left: _Optional[float] = ..., queue_place: _Optional[int] = ..., field: _Optional[str] = ..., message: _Optional[str] = ..., remedy: _Optional[str] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., reused: _Optional[bool] = ...) -> None: ...
+    status: str
+    def __init__(self, number: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., at: _Optional[float] = ..., stage: _Optional[str] = ..., step: _Optional[int] = ..., steps: _Optional[int] = ..., window: _Optional[int] = ..., windows: _Optional[int] = ..., seconds_left: _Optional[float] = ..., queue_place: _Optional[int] = ..., field: _Optional[str] = ..., message: _Optional[str] = ..., remedy: _Optional[str] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., reused: _Optional[bool] = ..., status: _Optional[str] = ...) -> None: ...
 
 class JobSummary(_message.Message):
     __slots__ = ("id", "engine", "state", "task", "prompt", "frames", "opened_at", "events", "owner", "priority")

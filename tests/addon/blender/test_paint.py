@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from overpaint_backend import cli
 
 from tests.serving import guard, serving
 
@@ -31,6 +32,16 @@ def test_law_1_2_10_a_strip_becomes_a_take_above_it(blender, extension, media, s
         "source muted": False,
     }
     assert found["kept"].startswith("//overpaint")  # beside the .blend, so that it moves with it
+
+
+def test_what_is_exported_is_painted_without_blender_and_without_a_server(
+    blender, extension, media, server, tmp_path, capsys
+):
+    found = blender("painting.exported", extension=extension, media=media, server=server, folder=tmp_path)
+    assert found == {"ended": ["FINISHED"], "sent": 0, "strips": 1, "again": True}
+    assert cli.main(["run", str(tmp_path / "job")]) == 0
+    assert "8 frames in" in capsys.readouterr().out
+    assert len(list((tmp_path / "job" / "out" / "take" / "frames").iterdir())) == 8
 
 
 def test_law_6_a_second_edit_sends_only_the_request(blender, extension, media, tmp_path):

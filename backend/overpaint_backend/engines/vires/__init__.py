@@ -10,8 +10,11 @@ from overpaint.errors import Missing, Unavailable
 
 from overpaint_backend.engine import Engine
 from overpaint_backend.engines.vires.card import card
+from overpaint_backend.weights import fingerprint as weights_of
 
-__all__ = ["build", "card", "check"]
+__all__ = ["build", "card", "check", "fingerprint"]
+
+WEIGHTS = ("VIRES", "VIRES_VAE", "t5-v1_1-xxl")
 
 
 def build(device: str, weights: Path) -> Engine:
@@ -36,6 +39,14 @@ def check(weights: Path) -> None:
     checked(card, weights)
 
 
+def fingerprint(weights: Path) -> str:
+    """A digest of all that it paints with: other weights, another fingerprint. Raises Missing where they are not there."""
+    for folder in WEIGHTS:
+        if not (weights / folder).is_dir():
+            raise _no_weights(card, weights / folder)
+    return weights_of(weights / folder for folder in WEIGHTS)
+
+
 def checked(card: EngineCard, weights: Path) -> None:
     """Raises Unavailable where the extra `engines` is not installed, Missing where the weights are not there."""
     for package in ("torch", "diffusers", "transformers", "safetensors", "sentencepiece"):
@@ -44,5 +55,9 @@ def checked(card: EngineCard, weights: Path) -> None:
             raise Unavailable(field="engine", message=what, remedy="Say pip install 'overpaint[engines]'")
     for folder in ("VIRES", "VIRES_VAE"):
         if not (weights / folder).is_dir():
-            what = f"the engine {card.name} has no weights in {weights / folder}"
-            raise Missing(field="weights", message=what, remedy="Say overpaint weights fetch vires")
+            raise _no_weights(card, weights / folder)
+
+
+def _no_weights(card: EngineCard, folder: Path) -> Missing:
+    what = f"the engine {card.name} has no weights in {folder}"
+    return Missing(field="weights", message=what, remedy="Say overpaint weights fetch vires")

@@ -17,14 +17,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from overpaint_backend.diffusion.schedule import lms_sigmas
-from overpaint_backend.engines.vires import config
+from overpaint_backend.engines.vires import WEIGHTS, config
 from overpaint_backend.engines.vires.dit import DiT
 from overpaint_backend.engines.vires.pca import BlockVAE
 from overpaint_backend.engines.vires.text import TextEncoder, empty_encoder
 from overpaint_backend.engines.vires.vae import VideoVAE
 from overpaint_backend.weights import Finding, published, tensor_files
 
-DIT, VAE, TEXT = "VIRES", "VIRES_VAE", "t5-v1_1-xxl"
+DIT, VAE, TEXT = WEIGHTS
 
 COMPUTED = ("pos_embed.inv_freq", "rope.cached_freqs", "rope.cached_scales", "rope.dummy")
 """Tables that the official classes compute themselves; some versions write them into a checkpoint."""

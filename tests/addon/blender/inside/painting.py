@@ -50,6 +50,24 @@ def refusal() -> str:
     return ""
 
 
+def exported(extension: str, media: str, server: str, folder: str) -> dict[str, Any]:
+    """Seal the edit in a folder instead of painting it, and try to do so again."""
+    now = install(extension, server)
+    scene, _ = edit(media)
+    ended = bpy.ops.overpaint.export_for_farm(filepath=str(Path(folder) / "job"))
+    try:
+        bpy.ops.overpaint.export_for_farm(filepath=str(Path(folder) / "job"))
+        again = ""
+    except RuntimeError as error:
+        again = str(error)
+    return {
+        "ended": sorted(ended),
+        "sent": now.backend().sent_bytes,
+        "strips": len(scene.sequence_editor.strips),
+        "again": "not empty" in again,
+    }
+
+
 def painted(extension: str, media: str, server: str, source: str, folder: str) -> dict[str, Any]:
     """Paint, and look at everything that came of it."""
     install(extension, server)

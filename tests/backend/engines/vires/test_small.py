@@ -53,6 +53,11 @@ def test_its_windows_share_one_frame() -> None:
     ]  # fmt: skip
 
 
+def test_what_a_sealed_job_remembers_of_its_weights_is_what_they_paint_under(engine: Engine, tmp_path: Path) -> None:
+    found = registry.fingerprint("vires-small", tmp_path)
+    assert len(found) == 16 and found in engine.painter
+
+
 def test_it_follows_sketch_and_prompt(engine: Engine) -> None:
     """The bounds are far below what the evaluation measures on a hundred clips; a broken model meets neither."""
     clips = Instances(size=64, frames=17, seed=424242)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from overpaint_backend.engine import Engine
+from overpaint_backend.engines import vires
 from overpaint_backend.engines.vires import checked, made
 from overpaint_backend.engines.vires.small.card import card
 
-__all__ = ["build", "card", "check"]
+__all__ = ["build", "card", "check", "fingerprint"]
 
 
 def build(device: str, weights: Path) -> Engine:
@@ -22,6 +23,11 @@ def build(device: str, weights: Path) -> Engine:
 def check(weights: Path) -> None:
     """Raises as `build` does, without building."""
     checked(card, _own(weights))
+
+
+def fingerprint(weights: Path) -> str:
+    """As the large one's."""
+    return vires.fingerprint(_own(weights))
 
 
 def _own(weights: Path) -> Path:
