@@ -21,7 +21,7 @@ from overpaint.clip import Clip, Depth, Rate, Size
 from overpaint.codec import digest
 from overpaint.colour import lay_over
 from overpaint.edit import Edit, Guide, GuideKey, Input, Keyframe, OptionValue, Task, Track
-from overpaint.errors import Cancelled, Invalid, OverpaintError
+from overpaint.errors import BY_STATUS, Cancelled, Invalid, OverpaintError
 from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary
 from overpaint.residual import Pixels
 
@@ -151,7 +151,7 @@ class Job:
         if last is not None and last.kind is EventKind.CANCELLED:
             raise Cancelled(field="job", message="the job was cancelled")
         if last is not None and last.kind is EventKind.FAILED:
-            raise Invalid(field=last.field, message=last.message, remedy=last.remedy)
+            raise BY_STATUS.get(last.status, Invalid)(field=last.field, message=last.message, remedy=last.remedy)
 
     def fetch(self, start: int = 0) -> Iterator[Pixels]:
         """The take from frame `start` on: a patch "h w 4" for each frame, alpha 0 where the source shows through."""

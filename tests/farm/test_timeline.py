@@ -20,6 +20,7 @@ from overpaint.clip import Rate, Size
 from overpaint.edit import Input, Task
 from overpaint.errors import Invalid, Missing, OverpaintError
 from overpaint.job import JobSpec
+from overpaint.sealed import read_sealed
 from overpaint_backend import registry
 from overpaint_backend.cli.editing import folder_name
 from overpaint_backend.farm.timeline import KEYS, Marked, exact_rate, read_timeline
@@ -367,6 +368,19 @@ def test_a_server_paints_every_marked_clip(folder: Path, tmp_path: Path, server:
         for picture, number in zip(written, numbers, strict=True):
             changed = (read_picture(picture)[..., ::-1] != frame(number)).any(axis=2)
             assert changed.any() and not changed[mask == 0].any()
+
+
+def test_every_marked_clip_is_sealed_for_a_farm(folder: Path, tmp_path: Path) -> None:
+    path = edit(folder, clip(movie(), span(6, 8), seed=3), clip(plates(), span(0, 5), "Shot/020", options={"steps": 0}))
+    ran = overpaint("timeline", path, "--pack", tmp_path / "jobs")
+    assert ran.returncode == 10 and "options.steps: clip 'Shot/020'" in ran.stderr
+    assert [one.name for one in (tmp_path / "jobs").iterdir()] == ["001-shot-010"]  # what can be sealed is
+    job = tmp_path / "jobs" / "001-shot-010"
+    sealed, spool = read_sealed(job), Spool(tmp_path / "spool")
+    assert sealed.check() > 8 and painted_frames(sealed.spec, spool) == list(range(6, 14))
+    ran = overpaint("run", job)
+    assert ran.returncode == 0, ran.stderr
+    assert len([*(job / "out" / "take" / "frames").iterdir()]) == 8
 
 
 def test_one_that_fails_does_not_keep_the_others_from_being_painted(folder: Path, tmp_path: Path, server: str) -> None:

@@ -82,6 +82,14 @@ def weights_root(args: argparse.Namespace) -> Path:
     return load_settings(flags={"weights": args.weights}).weights
 
 
+def usable(args: argparse.Namespace) -> tuple[EngineCard, ...]:
+    """The engines here, each with what keeps it from being used."""
+    from overpaint_backend import registry
+    from overpaint_backend.desk import devices
+
+    return registry.usable(weights_root(args), gpu=any(one.name.startswith("cuda") for one in devices()))
+
+
 def add_device(to: argparse.ArgumentParser) -> None:
     to.add_argument("--device", help="cpu, cuda:0, ...; the first graphics card unless said, else the CPU")
 

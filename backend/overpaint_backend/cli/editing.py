@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +21,10 @@ from overpaint_backend.cli.arguments import (
     client,
     note,
     show,
+    usable,
     weights_root,
 )
+from overpaint_backend.cli.farming import packed
 from overpaint_backend.cli.painting import done, follow
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ def add_verbs(verbs: Verbs) -> None:
     what.add_argument(
         "--submit", type=Path, metavar="FOLDER", help="have a server paint them; a take for each in FOLDER"
     )
+    what.add_argument("--pack", type=Path, metavar="FOLDER", help="seal a job for each in FOLDER, for a render farm")
     add_json(one)
     add_weights(one)
     add_server(one)
@@ -49,17 +52,30 @@ def timeline(args: argparse.Namespace) -> int:
     """Without more words: say what would be painted, and do nothing."""
     if args.submit:
         return _submit(args)
-    from overpaint_backend import registry
-    from overpaint_backend.desk import devices
     from overpaint_backend.farm.timeline import read_timeline
 
-    gpu = any(device.name.startswith("cuda") for device in devices())
-    for one in read_timeline(args.file, registry.usable(weights_root(args), gpu=gpu)):
+    marked = read_timeline(args.file, usable(args))
+    if args.pack:
+        return _pack(args, marked)
+    for one in marked:
         files = one.files
         frames = len(files.clip) if isinstance(files.clip, tuple) else len(files.span or ())
         row = {"clip": one.name, "where": one.where, "task": files.task, "engine": files.engine, "frames": frames}
         show(args, row, f"{one.where}: {files.task} {frames} frames with {files.engine}  {files.prompt[:60]}".rstrip())
     return 0
+
+
+def _pack(args: argparse.Namespace, marked: Sequence[Marked]) -> int:
+    from overpaint_backend.farm import packing
+    from overpaint_backend.files import check_out
+
+    def act(number: int, folder: Path) -> None:
+        sealed, notes = packing.pack(marked[number].files, folder, weights_root(args))
+        note(args, [f"{marked[number].where}: {words}" for words in notes])
+        packed(args, sealed)
+
+    check_out(args.pack)
+    return _each(args, marked, args.pack, act)
 
 
 def _submit(args: argparse.Namespace) -> int:
@@ -72,23 +88,29 @@ def _submit(args: argparse.Namespace) -> int:
         spool = Spool(Path(name) / "spool")
         marked = read_timeline(args.file, server.engines())
         queued = [_queue(args, one, server, spool) for one in marked]  # all of them, so that the server is never idle
-        failed: OverpaintError | None = None
-        for number, spec in enumerate(queued, start=1):
-            folder = args.submit / folder_name(number, marked[number - 1])
+
+        def act(number: int, folder: Path) -> None:
+            spec = queued[number]
+            windows = follow(args, lambda: server.watch(spec.id), lambda: _cancel(server, queued[number:]))
+            write_take(folder, spec, map(spool.get, spec.clip.frames), server.fetch(spec.id))
             args.out = folder
-            try:
-                windows = follow(
-                    args, lambda job=spec.id: server.watch(job), lambda left=queued[number - 1 :]: _cancel(server, left)
-                )
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                write_take(folder, spec, map(spool.get, spec.clip.frames), server.fetch(spec.id))
-                done(args, spec, windows)
-            except Cancelled:
-                raise
-            except OverpaintError as error:  # the others are painted all the same
-                where = marked[number - 1].where
-                failed = type(error)(field=error.field, message=f"{where}: {error.message}", remedy=error.remedy)
-                note(args, (str(failed),))
+            done(args, spec, windows)
+
+        return _each(args, marked, args.submit, act)
+
+
+def _each(args: argparse.Namespace, marked: Sequence[Marked], folder: Path, act: Callable[[int, Path], object]) -> int:
+    """Do it for every clip, each in a folder of its own; one that fails does not keep the others from being done."""
+    failed: OverpaintError | None = None
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, one in enumerate(marked):
+        try:
+            act(number, folder / folder_name(number + 1, one))
+        except Cancelled:
+            raise
+        except OverpaintError as error:
+            failed = type(error)(field=error.field, message=f"{one.where}: {error.message}", remedy=error.remedy)
+            note(args, (str(failed),))
     if failed:
         raise failed
     return 0

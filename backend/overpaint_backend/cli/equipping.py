@@ -19,6 +19,7 @@ from overpaint_backend.cli.arguments import (
     add_weights,
     add_what,
     show,
+    usable,
     weights_root,
 )
 
@@ -54,11 +55,7 @@ def add_verbs(verbs: Verbs) -> None:
 
 
 def engines(args: argparse.Namespace) -> int:
-    from overpaint_backend import registry
-    from overpaint_backend.desk import devices
-
-    gpu = any(device.name.startswith("cuda") for device in devices())
-    for card in registry.usable(weights_root(args), gpu=gpu):
+    for card in usable(args):
         if args.json:
             print(json.dumps(_card_as_json(card)))
             continue

@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from overpaint.errors import Invalid
-
 from overpaint_backend.cli.arguments import (
     Verbs,
     add_device,
@@ -23,6 +21,7 @@ from overpaint_backend.cli.arguments import (
     device,
     note,
     show,
+    usable,
     weights_root,
 )
 from overpaint_backend.cli.exits import CANCELLED
@@ -30,6 +29,8 @@ from overpaint_backend.cli.painting import add_request, files_of
 
 if TYPE_CHECKING:
     from threading import Event
+
+    from overpaint.sealed import Sealed
 
     from overpaint_backend.farm.teller import Teller
     from overpaint_backend.farm.walk import Errand
@@ -112,26 +113,21 @@ def _windows(text: str) -> range:
 
 
 def pack(args: argparse.Namespace) -> int:
-    from overpaint.card import check_spec
-    from overpaint.sealed import Sealing
+    from overpaint_backend.farm import packing
+    from overpaint_backend.files import check_out
 
-    from overpaint_backend import registry
-    from overpaint_backend.desk import devices
-    from overpaint_backend.files import gather
-
-    root = weights_root(args)
-    cards = registry.usable(root, gpu=any(one.name.startswith("cuda") for one in devices()))
-    with Sealing(args.out) as sealing:
-        files = files_of(args, cards)
-        weights = registry.fingerprint(files.engine, root)
-        spec, notes = gather(files, sealing)
-        note(args, notes)
-        for problem in check_spec(spec, registry.card(spec.engine)):
-            raise Invalid(field=problem.field, message=problem.message, remedy=problem.remedy)
-        sealed = sealing.finish(spec, weights)
-    result = {"job": spec.id, "out": str(args.out), "frames": len(spec.clip), "weights": weights}
-    show(args, result, f"{len(spec.clip)} frames for {spec.engine} are sealed in {args.out}, {sealed.digest[:12]}")
+    check_out(args.out)
+    sealed, notes = packing.pack(files_of(args, usable(args)), args.out, weights_root(args))
+    note(args, notes)
+    packed(args, sealed)
     return 0
+
+
+def packed(args: argparse.Namespace, sealed: Sealed) -> None:
+    """Say what was sealed, and where."""
+    spec = sealed.spec
+    result = {"job": spec.id, "out": str(sealed.folder), "frames": len(spec.clip), "weights": sealed.weights}
+    show(args, result, f"{len(spec.clip)} frames for {spec.engine} are sealed in {sealed.folder}, {sealed.digest[:12]}")
 
 
 def plan(args: argparse.Namespace) -> int:
