@@ -104,11 +104,16 @@ class Door:
             return self._rows
 
 
+def check_name(name: str) -> None:
+    """Raises Invalid where nobody can be called so."""
+    if not name or not name.isprintable() or len(name) > 64:
+        raise Invalid(field="name", message=f"{name!r} is no name", remedy="Give 1 to 64 letters")
+
+
 def add_token(file: Path, name: str, scopes: frozenset[Scope], allowance: Allowance) -> str:
     """A new token for `name`, whose hash goes into `file`; it cannot be shown again. Raises Conflict for a known name."""
     rows = dict(_read(file)) if file.exists() else {}
-    if not name or not name.isprintable() or len(name) > 64:
-        raise Invalid(field="name", message=f"{name!r} is no name", remedy="Give 1 to 64 letters")
+    check_name(name)
     if name in rows:
         raise Conflict(field="name", message=f"{name} has a token", remedy="Remove it first, or take another name")
     token = secrets.token_urlsafe(24)
