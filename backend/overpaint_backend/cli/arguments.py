@@ -47,8 +47,10 @@ def add_json(to: argparse.ArgumentParser) -> None:
 
 
 def show(args: argparse.Namespace, result: Mapping[str, object], words: str) -> None:
-    """One line of what came of it."""
-    print(json.dumps(result) if args.json else words)
+    """What came of it; what others wrote, a prompt say, must not write to a terminal as it likes."""
+    print(
+        json.dumps(result) if args.json else "".join(one if one.isprintable() or one == "\n" else "?" for one in words)
+    )
 
 
 def note(args: argparse.Namespace, notes: Sequence[str]) -> None:
