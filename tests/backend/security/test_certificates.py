@@ -174,9 +174,11 @@ def test_a_pinned_server_may_be_signed_by_anybody(tmp_path: Path, pairs: dict[st
     with serving(tmp_path / "jobs", *flags) as server:
         with Client(server.address, fingerprint=hashlib.sha256(one).hexdigest()) as client:
             assert client.server().version
-        with Client(server.address, fingerprint=hashlib.sha256(two).hexdigest()) as client:
-            with pytest.raises(Unauthenticated):
-                client.server()
+        with (
+            Client(server.address, fingerprint=hashlib.sha256(two).hexdigest()) as client,
+            pytest.raises(Unauthenticated),
+        ):
+            client.server()
 
 
 def test_another_certificate_gets_no_token(pairs: dict[str, Pair]) -> None:
@@ -198,12 +200,16 @@ def test_another_certificate_gets_no_token(pairs: dict[str, Pair]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=serve, daemon=True).start()
         address = f"127.0.0.1:{listening.getsockname()[1]}"
-        with Client(address, token="a" * 32, fingerprint=pairs["server"].fingerprint) as client:
-            with pytest.raises(Unauthenticated, match="somebody else answers at") as refused:
-                client.server()
-        with Client(address, token="a" * 32, fingerprint=pairs["other"].fingerprint) as client:
-            with pytest.raises(OverpaintError):
-                client.server(2.0)  # this one is known, so it is spoken to: the test would hear a token
+        with (
+            Client(address, token="a" * 32, fingerprint=pairs["server"].fingerprint) as client,
+            pytest.raises(Unauthenticated, match="somebody else answers at") as refused,
+        ):
+            client.server()
+        with (
+            Client(address, token="a" * 32, fingerprint=pairs["other"].fingerprint) as client,
+            pytest.raises(OverpaintError),
+        ):
+            client.server(2.0)  # this one is known, so it is spoken to: the test would hear a token
         listening.shutdown(socket.SHUT_RDWR)
     assert refused.value.field == "fingerprint" and refused.value.remedy
     first = heard.index(b"", 1)  # the second connection is that of the known one
@@ -245,9 +251,11 @@ def test_an_expired_certificate_is_not_taken_by_its_fingerprint(
     monkeypatch.setattr(certificates, "datetime", Past)
     old = server_pair(tmp_path / "old", ["127.0.0.1"], 2)
     with serving(tmp_path / "jobs", *server_flags(old)) as server:
-        with Client(server.address, fingerprint=old.fingerprint) as client:
-            with pytest.raises(Unauthenticated, match="has expired"):
-                client.server()
+        with (
+            Client(server.address, fingerprint=old.fingerprint) as client,
+            pytest.raises(Unauthenticated, match="has expired"),
+        ):
+            client.server()
 
 
 @pytest.mark.parametrize("text", ["colour", "0" * 63, "0" * 65, "g" * 64])
@@ -295,9 +303,11 @@ def test_the_name_in_a_clients_certificate_owns_its_jobs(farm: Farm, pairs: dict
 def test_a_certificate_of_another_authority_or_none_gets_nowhere(farm: Farm, pairs: dict[str, Pair], who: str) -> None:
     own = shown(pairs[who]) if who else {}
     for token in ("", "c" * 32):  # not even with a good token
-        with Client(farm.address, token=token, certificate=pairs["server"].certificate, **own) as client:
-            with pytest.raises(Unavailable):
-                client.server(5.0)
+        with (
+            Client(farm.address, token=token, certificate=pairs["server"].certificate, **own) as client,
+            pytest.raises(Unavailable),
+        ):
+            client.server(5.0)
 
 
 def test_a_certificate_without_a_name_is_nobodys(farm: Farm, pairs: dict[str, Pair], tmp_path: Path) -> None:
@@ -312,9 +322,8 @@ def test_a_certificate_without_a_name_is_nobodys(farm: Farm, pairs: dict[str, Pa
     for command in (ask, sign):
         subprocess.run(command, check=True, capture_output=True)
     own = {"client_certificate": made, "client_key": key}
-    with Client(farm.address, certificate=pairs["server"].certificate, **own) as client:
-        with pytest.raises(Unauthenticated):
-            client.server()
+    with Client(farm.address, certificate=pairs["server"].certificate, **own) as client, pytest.raises(Unauthenticated):
+        client.server()
 
 
 # TLS
