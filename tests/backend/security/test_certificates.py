@@ -250,12 +250,12 @@ def test_an_expired_certificate_is_not_taken_by_its_fingerprint(
 
     monkeypatch.setattr(certificates, "datetime", Past)
     old = server_pair(tmp_path / "old", ["127.0.0.1"], 2)
-    with serving(tmp_path / "jobs", *server_flags(old)) as server:
-        with (
-            Client(server.address, fingerprint=old.fingerprint) as client,
-            pytest.raises(Unauthenticated, match="has expired"),
-        ):
-            client.server()
+    with (
+        serving(tmp_path / "jobs", *server_flags(old)) as server,
+        Client(server.address, fingerprint=old.fingerprint) as client,
+        pytest.raises(Unauthenticated, match="has expired"),
+    ):
+        client.server()
 
 
 @pytest.mark.parametrize("text", ["colour", "0" * 63, "0" * 65, "g" * 64])
