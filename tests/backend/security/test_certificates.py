@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -43,7 +44,7 @@ def server_flags(pair: Pair) -> tuple[str, ...]:
     return ("--certificate", str(pair.certificate), "--key", str(pair.key))
 
 
-def shown(pair: Pair) -> dict[str, Path]:
+def shown(pair: Pair) -> dict[str, Any]:
     return {"client_certificate": pair.certificate, "client_key": pair.key}
 
 
@@ -321,7 +322,7 @@ def test_a_certificate_without_a_name_is_nobodys(farm: Farm, pairs: dict[str, Pa
     sign += ["-CAkey", authority / "authority-key.pem", "-set_serial", "7"]
     for command in (ask, sign):
         subprocess.run(command, check=True, capture_output=True)
-    own = {"client_certificate": made, "client_key": key}
+    own: dict[str, Any] = {"client_certificate": made, "client_key": key}
     with Client(farm.address, certificate=pairs["server"].certificate, **own) as client, pytest.raises(Unauthenticated):
         client.server()
 

@@ -93,12 +93,11 @@ def test_a_failure_is_logged_by_type_and_place(monkeypatch: pytest.MonkeyPatch) 
         except KeyError as error:
             raise ValueError(f"no {SECRET}") from error
 
-    try:
+    with pytest.raises(ValueError) as failed:
         fail()
-    except ValueError as error:
-        said = failure(error)
-        monkeypatch.setenv(ASKED, "1")
-        asked = failure(error)
+    said = failure(failed.value)
+    monkeypatch.setenv(ASKED, "1")
+    asked = failure(failed.value)
     assert re.fullmatch(
         r"ValueError at security/test_disclosure\.py:\d+ fail < \S+ test_a_f\w+; after KeyError at \S+ fail", said
     )
@@ -288,7 +287,7 @@ BARE = {"eval", "exec", "compile", "__import__"}
 
 
 def dangers(source: str) -> Iterator[str]:
-    """Whatever makes code or objects out of bytes, by file and line.
+    """Whatever makes code or objects out of bytes.
 
     Not multiprocessing: its pipes pickle, but only between a process and those that it has started itself, and what
     goes through them are our own values: no byte of a client's is unpickled.
@@ -296,7 +295,7 @@ def dangers(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        yield from (f"{name}:{node.lineno}" for name in names if name.split(".")[0] in FORBIDDEN)
+        yield from (name for name in names if name.split(".")[0] in FORBIDDEN)
         if not isinstance(node, ast.Call):
             continue
         called = ast.unparse(node.func)
