@@ -140,6 +140,7 @@ def test_who_has_no_token_holds_no_thread(tmp_path: Path) -> None:
     """More calls than the server has threads, begun without a token and never gone on with."""
     guard(tmp_path / "jobs", TOKEN)
     end = threading.Event()
+    begun: list[Any] = []  # a call that nobody holds is cancelled
 
     def never() -> Iterator[bytes]:
         end.wait(120)
@@ -153,11 +154,13 @@ def test_who_has_no_token_holds_no_thread(tmp_path: Path) -> None:
             grpc.channel_ready_future(channel).result(20)
             for _ in range(THREADS // 2):
                 for method in ("GetServer", "OpenJob"):
-                    channel.stream_unary(f"/overpaint.v1.OverpaintService/{method}").future(never(), timeout=60)
+                    call: Any = channel.stream_unary(f"/overpaint.v1.OverpaintService/{method}")
+                    begun.append(call.future(never(), timeout=50))
         time.sleep(1)  # now they are there
         with Client(server.address, token=TOKEN) as client:
             assert client.server(10.0).version
         end.set()
+        assert {one.code() for one in begun} == {grpc.StatusCode.UNAUTHENTICATED}
 
 
 @pytest.mark.timeout(60)
