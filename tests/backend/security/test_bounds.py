@@ -160,7 +160,8 @@ def test_who_has_no_token_holds_no_thread(tmp_path: Path) -> None:
         with Client(server.address, token=TOKEN) as client:
             assert client.server(10.0).version
         end.set()
-        assert {one.code() for one in begun} == {grpc.StatusCode.UNAUTHENTICATED}
+        codes = {one.code() for one in begun}  # gRPC itself hangs up on who begins too much
+        assert grpc.StatusCode.UNAUTHENTICATED in codes and grpc.StatusCode.OK not in codes
 
 
 @pytest.mark.timeout(60)
