@@ -10,9 +10,14 @@ ASKED = "OVERPAINT_LOG_PROMPTS"
 """Where this is set, the log has the failure's own words as well; workers take it over from their server."""
 
 
+def asked() -> bool:
+    """Whether the log may quote."""
+    return bool(os.environ.get(ASKED))
+
+
 def failure(error: BaseException) -> str:
     """The failure's type and the lines of code that led to it, the last first, and the same of what it came from."""
-    if os.environ.get(ASKED):
+    if asked():
         return "".join(traceback.format_exception(error)).rstrip()
     said: list[str] = []
     one: BaseException | None = error

@@ -39,7 +39,7 @@ BOUNDS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_metadata_size", 8 << 10),  # bytes of a call's headers; above twice that it is refused
     ("grpc.absolute_max_metadata_size", 16 << 10),
-    ("grpc.max_concurrent_streams", 48),  # of one connection: some threads stay for others; above, it is refused
+    ("grpc.max_concurrent_streams", THREADS - 8),  # of one connection: some threads stay for others
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.so_reuseport", 0),
 )

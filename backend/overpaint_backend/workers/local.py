@@ -90,7 +90,7 @@ def paint_claimed(
         log.error("the engine %s failed: %s", spec.engine, failure(error))
         if _broke_the_device(error):
             store.lose(spec.id, worker, str(error).partition("\n")[0])
-            raise DeviceFault from None  # what the process dies of is on standard error, so not in its own words
+            raise DeviceFault from None  # without its words: whoever ends a process may show them
         words = {
             "field": "engine",
             "message": f"the engine {spec.engine} failed: {type(error).__name__}: {error}",

@@ -270,14 +270,14 @@ def test_the_command_takes_fingerprint_and_certificate_from_flags_or_the_environ
 ) -> None:
     own = ["--client-certificate", str(pairs["anna"].certificate), "--client-key", str(pairs["anna"].key)]
     known = ["--fingerprint", pairs["server"].fingerprint]
-    assert main(["jobs", "--json", "--server", farm.address, *known, *own]) == 0
-    assert main(["jobs", "--json", "--server", farm.address, "--fingerprint", "0" * 64, *own]) == 77
+    assert main(["jobs", "list", "--json", "--server", farm.address, *known, *own]) == 0
+    assert main(["jobs", "list", "--json", "--server", farm.address, "--fingerprint", "0" * 64, *own]) == 77
     assert "somebody else answers" in capsys.readouterr().err
-    assert main(["jobs", "--json", "--server", farm.address, *known]) == 75
+    assert main(["jobs", "list", "--json", "--server", farm.address, *known]) == 75
     monkeypatch.setenv("OVERPAINT_FINGERPRINT", pairs["server"].fingerprint)
     monkeypatch.setenv("OVERPAINT_CLIENT_CERTIFICATE", str(pairs["anna"].certificate))
     monkeypatch.setenv("OVERPAINT_CLIENT_KEY", str(pairs["anna"].key))
-    assert main(["jobs", "--json", "--server", farm.address]) == 0
+    assert main(["jobs", "list", "--json", "--server", farm.address]) == 0
 
 
 # Certificates of clients
