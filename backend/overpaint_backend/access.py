@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 import threading
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from overpaint.errors import Conflict, Forbidden, Invalid, Missing, Unauthenticated
+
+log = logging.getLogger(__name__)
 
 
 class Scope(StrEnum):
@@ -59,10 +62,14 @@ ANYONE = Caller(name="", scopes=frozenset(Scope))
 """Whoever reaches a server that asks for no token, and the command line at work on its own."""
 
 
+NEVER = (0, 0, 0)
+
+
 class Door:
     """Knows callers by their tokens, of which `file` holds the SHA-256, or by a certificate that TLS has checked.
 
-    The file is read again when it has changed, so a token that is taken away is worth nothing from the next call on.
+    The file is read again when it has changed, so a token that is taken away is worth nothing from then on. Where the file
+    is there, nobody passes without being listed, even where it lists nobody, or cannot be read any more.
     A name in a certificate that the file does not list may paint.
     """
 
@@ -70,14 +77,16 @@ class Door:
         """`guarded`: nobody passes without a token, even where the file has none. Raises Invalid where it cannot be read."""
         self._file, self._guarded = file, guarded
         self._lock = threading.Lock()
-        self._read_at = (0, 0)
+        self._read_at = NEVER
         self._rows: Mapping[str, dict[str, Any]] = {}
-        self._guarded = bool(self._fresh()) or guarded
+        if file.exists():
+            _read(file)
 
     @property
     def open(self) -> bool:
         """Whether anyone passes. Once there was a token, never again: to take the last one away opens no door."""
-        self._guarded = bool(self._fresh()) or self._guarded
+        if not self._guarded:
+            self._fresh()
         return not self._guarded
 
     def admit(self, token: str, certified: str = "") -> Caller:
@@ -96,19 +105,35 @@ class Door:
             try:
                 now = self._file.stat()
             except FileNotFoundError:
-                self._read_at, self._rows = (0, 0), {}
+                self._read_at, self._rows = NEVER, {}
                 return self._rows
-            if self._read_at != (now.st_mtime_ns, now.st_size):
-                self._rows = _read(self._file)
-                self._read_at = (now.st_mtime_ns, now.st_size)
+            self._guarded = True
+            if self._read_at != (seen := (now.st_mtime_ns, now.st_size, now.st_ino)):
+                try:
+                    self._rows = _read(self._file)
+                except Invalid as error:  # whoever calls need not know where it is, and cannot mend it
+                    log.error("nobody is let in any more: %s", error)
+                    self._rows = {}
+                self._read_at = seen
             return self._rows
+
+
+def check_private(file: Path, field: str, *, group: bool = False) -> None:
+    """Raises Invalid where others than the file's owner (and, where allowed, its group) may read it, or OSError."""
+    if os.name == "posix" and file.stat().st_mode & (0o007 if group else 0o077):
+        raise Invalid(field=field, message=f"{file} may be read by others", remedy=f"Say chmod 600 {file}")
+
+
+def check_name(name: str) -> None:
+    """Raises Invalid where nobody can be called so."""
+    if not name or not name.isprintable() or len(name) > 64:
+        raise Invalid(field="name", message=f"{name!r} is no name", remedy="Give 1 to 64 letters")
 
 
 def add_token(file: Path, name: str, scopes: frozenset[Scope], allowance: Allowance) -> str:
     """A new token for `name`, whose hash goes into `file`; it cannot be shown again. Raises Conflict for a known name."""
     rows = dict(_read(file)) if file.exists() else {}
-    if not name or not name.isprintable() or len(name) > 64:
-        raise Invalid(field="name", message=f"{name!r} is no name", remedy="Give 1 to 64 letters")
+    check_name(name)
     if name in rows:
         raise Conflict(field="name", message=f"{name} has a token", remedy="Remove it first, or take another name")
     token = secrets.token_urlsafe(24)
@@ -143,9 +168,7 @@ def _caller(row: Mapping[str, Any]) -> Caller:
 
 def _read(file: Path) -> dict[str, dict[str, Any]]:
     try:
-        if os.name == "posix" and file.stat().st_mode & 0o077:
-            what = f"{file} may be read by others"
-            raise Invalid(field="tokens", message=what, remedy=f"Say chmod 600 {file}")
+        check_private(file, "tokens")
         rows = {row["name"]: row for row in json.loads(file.read_text("utf-8"))["tokens"]}
         for row in rows.values():
             _caller(row)

@@ -161,7 +161,7 @@ class Desk:
         size = sum(
             height * width * channels * depth // 8 for (height, width, channels), depth in _shapes(spec).values()
         )
-        self._check_allowance(caller, spec, size)
+        self._check_allowance(caller, len(spec.clip), spec.clip.size, size, spec.id)
         state = self._store.open(spec, caller.name, priority, size)
         return state, self._missing(caller.name, spec.digests())
 
@@ -172,13 +172,14 @@ class Desk:
         absent = frozenset(self._spool.missing(one for one in digests if one not in unproven))
         return tuple(one for one in digests if one in unproven or one in absent)
 
-    def _check_allowance(self, caller: Caller, spec: JobSpec, size: int) -> None:
-        allowance, clip = caller.allowance, spec.clip
-        jobs, kept = self._store.holdings(caller.name, besides=spec.id)
+    def _check_allowance(self, caller: Caller, length: int, frame: Size, size: int, job: str = "") -> None:
+        """`size` bytes of pixels more, for the job `job` or for none. Raises Exhausted."""
+        allowance = caller.allowance
+        jobs, kept = self._store.holdings(caller.name, besides=job)
         for field, asked, most, what, remedy in (
-            ("frames", len(clip), allowance.frames, "frames in a clip", "Choose a shorter range"),
-            ("pixels", clip.size.pixels, allowance.pixels, "pixels in a frame", "Lower the resolution"),
-            ("jobs", jobs + 1, allowance.jobs, "jobs at a time", "Wait until one has ended, or cancel one"),
+            ("frames", length, allowance.frames, "frames in a clip", "Choose a shorter range"),
+            ("pixels", frame.pixels, allowance.pixels, "pixels in a frame", "Lower the resolution"),
+            ("jobs", jobs + bool(job), allowance.jobs, "jobs at a time", "Wait until one has ended, or cancel one"),
             ("bytes", kept + size, allowance.bytes, "bytes of pixels in all its jobs", "Delete jobs that have ended"),
         ):
             if most and asked > most:
@@ -238,10 +239,12 @@ class Desk:
         return kept
 
     def missing_for(self, caller: Caller, order: GuideOrder) -> tuple[str, ...]:
-        """The digests of an order whose pixels are not here. Raises Exhausted where it is too large, and Invalid."""
+        """The digests of an order whose pixels are not here. Raises Invalid, and Exhausted where it is too large or above an allowance."""
         caller.need(Scope.PAINT)
         self._check_size(len(order.frames), order.size)
         check_order(order)
+        size = len(order.frames) * order.size.pixels * 3 * order.depth // 8
+        self._check_allowance(caller, len(order.frames), order.size, size)
         self._store.order(caller.name, tuple(order.digests()))  # before the look: from then on nobody collects them
         missing = self._missing(caller.name, order.digests())
         absent = frozenset(missing)

@@ -59,7 +59,7 @@ def _obstacle(card: EngineCard, weights: Path, gpu: bool) -> str:
     except Missing as error:
         return f"its weights are not here. {error.remedy}"  # not where: anyone may ask, and paths are the server's own
     except OverpaintError as error:
-        return f"{error.message}. {error.remedy}"
+        return f"{error.message}. {error.remedy}".replace(f"{weights}{os.sep}", "").replace(str(weights), "the folder")
     return "it needs a graphics card" if card.needs_gpu and not gpu else ""
 
 

@@ -15,6 +15,7 @@ from overpaint.job import EventKind, JobEvent
 from overpaint_backend.health import Health
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.metrics import Metrics
+from overpaint_backend.quiet import asked
 
 EVERY = 1.0  # seconds
 WEIGH_EVERY = 60.0  # seconds between two looks how large the spool is
@@ -88,7 +89,8 @@ def _write(job: str, engine: str, event: JobEvent) -> None:
     if event.kind is EventKind.PROGRESS:
         return
     of = f" {event.window + 1} of {event.windows}" if event.kind is EventKind.WINDOW_DONE else ""
-    why = f": {event.field}: {event.message}" if event.message else ""
+    said = f": {event.message}" if asked() else ""  # an engine's words may quote a prompt; the job's owner has them
+    why = f": {event.field}{said}" if event.message else ""
     level = logging.WARNING if event.kind in (EventKind.FAILED, EventKind.LOST) else logging.INFO
     log.log(level, "%s%s (%s)%s", event.kind.replace("_", " "), of, engine, why, extra={"job": job})
 

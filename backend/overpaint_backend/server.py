@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
+import ssl
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from overpaint.address import host_of, is_here
 from overpaint.errors import Conflict, Invalid
 from overpaint.v1 import service_pb2, service_pb2_grpc
 
-from overpaint_backend.access import Door
+from overpaint_backend.access import Door, check_private
 from overpaint_backend.calls import CallCounter
 from overpaint_backend.desk import Desk, devices
 from overpaint_backend.health import Health
@@ -34,6 +35,15 @@ from overpaint_backend.workers.guide import GuideMaker
 from overpaint_backend.workers.local import LocalWorkers
 
 MAX_MESSAGE = 64 << 20  # bytes; a job of 20 000 frames with strokes on every one fits
+BOUNDS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_metadata_size", 8 << 10),  # bytes of a call's headers; above twice that it is refused
+    ("grpc.absolute_max_metadata_size", 16 << 10),
+    ("grpc.max_concurrent_streams", THREADS - 8),  # of one connection: some threads stay for others
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.so_reuseport", 0),
+)
+"""What a connection may ask for."""
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["OverpaintService"].full_name
 log = logging.getLogger(__name__)
 
@@ -47,10 +57,13 @@ class Server:
         self._lock = _lock(folder)
         self._store = Store(folder / "jobs.sqlite")
         spool = Spool(folder / "spool")
+        for kept in (folder / "spool", *folder.glob("jobs.sqlite*")):
+            kept.chmod(kept.stat().st_mode & ~0o077)  # an earlier version may have let others in
         for job in self._store.release(everyone=True):  # no worker can be alive: this server has none yet
             log.info("taken up again", extra={"job": job})
         self._desk = Desk(settings, self._store, spool)
-        door = Door(settings.tokens, guarded=not settings.here)
+        certified = settings.clients is not None
+        door = Door(settings.tokens, guarded=certified or not settings.here)
         self._workers = LocalWorkers(
             folder, settings.weights, tuple(device.name for device in devices()), self._store, settings.log_format
         )
@@ -58,8 +71,8 @@ class Server:
         self._rounds = Rounds(self._store, self._metrics, self._health, folder / "spool", self._tell_health)
         self._grpc = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="call"),
-            interceptors=[CallCounter(self._metrics), Doorkeeper(door)],
-            options=(("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.so_reuseport", 0)),
+            interceptors=[CallCounter(self._metrics), Doorkeeper(door, certified=certified)],
+            options=BOUNDS,
         )
         maker = GuideMaker(folder / "spool", settings.weights, devices()[0].name, settings.log_format)
         service_pb2_grpc.add_OverpaintServiceServicer_to_server(Service(self._desk, door, maker.make), self._grpc)
@@ -148,20 +161,38 @@ def _lock(folder: Path) -> sqlite3.Connection:
 
 
 def _bind(server: grpc.Server, settings: Settings) -> str:
+    credentials = _credentials(settings)
     try:
-        if settings.certificate is None or settings.key is None:
+        if credentials is None:
             port = server.add_insecure_port(settings.listen)
         else:
-            pairs = [(settings.key.read_bytes(), settings.certificate.read_bytes())]
-            clients = settings.clients and settings.clients.read_bytes()
-            trusted = grpc.ssl_server_credentials(pairs, clients, require_client_auth=bool(clients))
-            port = server.add_secure_port(settings.listen, trusted)
-    except OSError as error:
-        raise Invalid(
-            field="certificate", message=f"{error.filename} cannot be read ({error.strerror})", remedy="Check the path"
-        ) from None
+            port = server.add_secure_port(settings.listen, credentials)
     except RuntimeError:
         port = 0
     if port == 0:
         raise Invalid(field="listen", message=f"{settings.listen} is taken or not ours", remedy="Choose another port")
     return f"{settings.listen.rpartition(':')[0]}:{port}"
+
+
+def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
+    """What TLS needs, looked at first: gRPC would only say that it cannot listen. Raises Invalid."""
+    if settings.certificate is None or settings.key is None:
+        return None
+    checked = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    part = f"{settings.certificate} and {settings.key}"
+    try:
+        check_private(settings.key, "key", group=True)
+        checked.load_cert_chain(settings.certificate, settings.key, password="")  # never asks at a terminal
+        clients = None
+        if settings.clients is not None:
+            part, clients = str(settings.clients), settings.clients.read_bytes()
+            checked.load_verify_locations(settings.clients)
+        pair = (settings.key.read_bytes(), settings.certificate.read_bytes())
+    except ssl.SSLError:
+        what = f"{part}: no certificate, or no key of it"
+        raise Invalid(field="certificate", message=what, remedy="Make them with `overpaint cert`") from None
+    except OSError as error:
+        named = error.filename or part  # the pair is opened inside OpenSSL, which does not say which it is
+        why = f"{named} cannot be read ({error.strerror})"
+        raise Invalid(field="certificate", message=why, remedy="Check the path") from None
+    return grpc.ssl_server_credentials([pair], clients, require_client_auth=clients is not None)

@@ -18,6 +18,7 @@ from overpaint.v1 import frames_pb2, guides_pb2, service_pb2, service_pb2_grpc
 
 from overpaint_backend.access import ANYONE, Caller, Door
 from overpaint_backend.desk import Desk
+from overpaint_backend.quiet import failure
 
 MakeGuide = Callable[[GuideOrder, Callable[[], bool]], Iterator[GuideProgress | MadeGuide]]
 """Makes what is ordered for as long as it is wanted: how far it is, and at last what was made."""
@@ -35,7 +36,7 @@ def _refuse(context: grpc.ServicerContext, error: Exception) -> None:
         log.info("a client went away in the middle of a call")
         context.abort(grpc.StatusCode.CANCELLED, "the client went away")
     if not isinstance(error, OverpaintError):
-        log.exception("a call failed", exc_info=error)
+        log.error("a call failed: %s", failure(error))
         error = Internal(
             field="server",
             message=f"the server failed: {type(error).__name__}",
@@ -106,8 +107,18 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
 
     def caller(self, context: grpc.ServicerContext) -> Caller:
         """Who calls: by the name in the certificate that TLS has checked, or by the token."""
+        return self._asking(context)()
+
+    def _asking(self, context: grpc.ServicerContext) -> Callable[[], Caller]:
+        """Asks again who calls, for calls that take long. Raises Unauthenticated once the token was taken away."""
         names: Any = context.auth_context().get("x509_common_name", [b""])
-        return _caller(self._door, context.invocation_metadata(), names[0].decode("utf-8", "replace"))
+        certified, metadata = names[0].decode("utf-8", "replace"), context.invocation_metadata()
+        return lambda: _caller(self._door, metadata, certified)
+
+    def _wanted(self, context: grpc.ServicerContext) -> Callable[[], bool]:
+        """Whether somebody still waits for the call's answers. Raises Unauthenticated where they may not any more."""
+        ask = self._asking(context)
+        return lambda: context.is_active() and bool(ask())
 
     @_answers
     def GetServer(self, request: service_pb2.GetServerRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
@@ -142,12 +153,13 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
         first = next(request, None)
         if first is None:
             raise Invalid(field="frames", message="the upload was empty", remedy="Send at least one frame")
-        received = 0
+        received, ask = 0, self._asking(context)
 
         def pieces() -> Iterator[chunks.Chunk]:
             nonlocal received
             message: service_pb2.UploadFramesRequest | None = first
             while message is not None:
+                ask()
                 received += message.ByteSize()
                 if message.job_id not in ("", first.job_id):
                     what = "the upload goes over to another job"
@@ -167,7 +179,8 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
         self, request: service_pb2.WatchJobRequest, caller: Caller, context: grpc.ServicerContext
     ) -> Iterator[Any]:
         with self._seats.taken() as turn_is_over:
-            wanted = lambda: context.is_active() and not turn_is_over()  # noqa: E731
+            waits = self._wanted(context)
+            wanted = lambda: waits() and not turn_is_over()  # noqa: E731
             for event in self._desk.watch(caller, request.job_id, request.after_event, wanted):
                 yield service_pb2.WatchJobResponse(event=wire.event_to_wire(event))
             if turn_is_over():
@@ -179,7 +192,9 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
     ) -> Iterator[Any]:
         how = wire.codec_from_wire(request.codec or frames_pb2.CODEC_DELTA_ZSTD)
         names, patches = self._desk.take(caller, request.job_id, request.from_frame, source=request.source)
+        ask = self._asking(context)
         for chunk in chunks.pack(patches, how, names):
+            ask()
             answer = service_pb2.FetchFramesResponse()
             wire.chunk_to_wire(chunk, answer.chunk)
             yield answer
@@ -233,8 +248,9 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
         missing = self._desk.missing_for(caller, order)
         yield guides_pb2.MakeGuideResponse(missing=guides_pb2.MissingPixels(digests=map(bytes.fromhex, missing)))
         if missing:
-            self._desk.keep_for(caller, order, map(_ordered, request))
-        for answer in self._make_guide(order, context.is_active):
+            ask = self._asking(context)
+            self._desk.keep_for(caller, order, (_ordered(message) for message in request if ask()))
+        for answer in self._make_guide(order, self._wanted(context)):
             if isinstance(answer, GuideProgress):
                 yield guides_pb2.MakeGuideResponse(progress=wire.guide_progress_to_wire(answer))
             else:
@@ -249,13 +265,16 @@ def _ordered(message: guides_pb2.MakeGuideRequest) -> chunks.Chunk:
 
 
 class Doorkeeper(grpc.ServerInterceptor):
-    """Turns away from the reflection service whoever has no token; our own methods ask for themselves, and health is open."""
+    """Turns away whoever has no token before their request is waited for or read; health is open.
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    Where TLS asks for a certificate (`certified`) whoever comes so far has shown one, and the methods ask for its name.
+    """
+
+    def __init__(self, door: Door, *, certified: bool) -> None:
+        self._door, self._certified = door, certified
 
     def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
-        if handler_call_details.method.startswith("/grpc.reflection."):
+        if not self._certified and not handler_call_details.method.startswith("/grpc.health."):
             try:
                 _caller(self._door, handler_call_details.invocation_metadata)
             except Unauthenticated as error:

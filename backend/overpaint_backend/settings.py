@@ -13,7 +13,7 @@ from typing import Any
 from overpaint.address import host_of, is_here
 from overpaint.errors import Invalid
 
-from overpaint_backend.access import callers
+from overpaint_backend.access import callers, check_private
 from overpaint_backend.journal import FORMATS
 
 PREFIX = "OVERPAINT_"
@@ -59,8 +59,9 @@ class Settings:
 
 
 def read_token(file: Path) -> str:
-    """The token in `file`. Raises Invalid where it cannot be read or is empty."""
+    """The token in `file`. Raises Invalid where it cannot be read, others can read it, or it is empty."""
     try:
+        check_private(file, "token_file")
         token = file.read_text().strip()
     except OSError as error:
         why = f"{file} cannot be read ({error.strerror})"

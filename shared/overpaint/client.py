@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import grpc
@@ -30,6 +31,7 @@ from overpaint.errors import (
 )
 from overpaint.job import JobEvent, JobRecord, JobSpec, JobState, JobSummary, Pruned
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
+from overpaint.pin import look, read_fingerprint
 from overpaint.v1 import guides_pb2, service_pb2_grpc
 from overpaint.v1 import service_pb2 as pb
 
@@ -45,35 +47,77 @@ class Client:
     """A connection to the server at `address` (host:port).
 
     To any machine but this one the connection is TLS, so that a token never travels in the open: checked against
-    `certificate` (the server's, or its authority's, PEM), or against the system's authorities. `token` is shown on every call.
-    Every method raises an OverpaintError in the server's words, or Unavailable where no server answers. A method may
-    be called from any thread.
+    `certificate` (the server's, or its authority's, PEM), or against the system's authorities. Where there is a
+    `fingerprint` (SHA-256, hex), the server is known by that alone: its certificate is looked at before the first call, and
+    gRPC then trusts no other. `token` is shown on every call, `client_certificate` (PEM, with `client_key`) in TLS.
+    Every method raises an OverpaintError in the server's words, Unavailable where no server answers, or Unauthenticated
+    where another one does. A method may be called from any thread; the constructor asks nobody.
     """
 
-    def __init__(self, address: str, *, token: str = "", certificate: Path | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        token: str = "",
+        certificate: Path | None = None,
+        fingerprint: str = "",
+        client_certificate: Path | None = None,
+        client_key: Path | None = None,
+    ) -> None:
+        if (client_certificate is None) != (client_key is None):
+            what = "a client's certificate and its key go together"
+            raise Invalid(field="client_certificate", message=what, remedy="Give both or neither")
         self.address = address
         self.sent_bytes = 0
-        here = is_here(host_of(address))
-        options = (
+        self._pin = read_fingerprint(fingerprint) if fingerprint else ""
+        self._own = (client_certificate, client_key) if client_certificate and client_key else None
+        self._pems = (
+            _read(certificate, "certificate"),
+            _read(client_key, "client_key"),
+            _read(client_certificate, "client_certificate"),
+        )
+        self._plain = is_here(host_of(address)) and not self._pin and not any(self._pems)
+        self._lock = Lock()
+        self._channel: grpc.Channel | None = None
+        self._calls: Any = None
+        if not self._pin:
+            self._connect()
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+
+    def _connect(self) -> None:
+        """Make the channel, which connects when it is used; a pinned certificate is looked at now."""
+        self._channel = self._opened()
+        self._calls = service_pb2_grpc.OverpaintServiceStub(self._channel)
+
+    def _opened(self) -> grpc.Channel:
+        options: list[tuple[str, Any]] = [
             ("grpc.max_send_message_length", MAX_MESSAGE),
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_reconnect_backoff_ms", RECONNECT),
-            ("grpc.enable_http_proxy", int(not here)),  # no studio's proxy knows the way to this very machine
-        )
-        if here and certificate is None:
-            self._channel = grpc.insecure_channel(address, options)
-        else:
-            try:
-                trusted = grpc.ssl_channel_credentials(certificate.read_bytes() if certificate else None)
-            except OSError as error:
-                why = f"{certificate} cannot be read ({error.strerror})"
-                raise Invalid(field="certificate", message=why, remedy="Check the path") from None
-            self._channel = grpc.secure_channel(address, trusted, options)
-        self._stub: Any = service_pb2_grpc.OverpaintServiceStub(self._channel)
-        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+            # No studio's proxy knows the way to this very machine.
+            ("grpc.enable_http_proxy", int(not is_here(host_of(self.address)))),
+        ]
+        if self._plain:
+            return grpc.insecure_channel(self.address, options)
+        roots, key, chain = self._pems
+        if self._pin:
+            pinned = look(self.address, self._pin, self._own)
+            roots = pinned.certificate
+            options.append(("grpc.ssl_target_name_override", pinned.name))
+        return grpc.secure_channel(self.address, grpc.ssl_channel_credentials(roots, key, chain), options)
+
+    @property
+    def _stub(self) -> Any:
+        """What calls go through; the first call of a pinned client waits for the look at the certificate."""
+        with self._lock:
+            if self._channel is None:
+                self._connect()
+            return self._calls
 
     def close(self) -> None:
-        self._channel.close()
+        with self._lock:
+            if self._channel is not None:
+                self._channel.close()
 
     def __enter__(self) -> Client:
         return self
@@ -243,6 +287,8 @@ class Client:
             detail = pb.ErrorDetail.FromString(metadata[ERROR_KEY])
             return kind(field=detail.field, message=detail.message, remedy=detail.remedy)
         if status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            if self._pin and (other := self._other()):
+                return other
             why = str(error.details()).rpartition(": ")[2]  # before it, gRPC names each layer and address
             return Unavailable(
                 field="server",
@@ -256,6 +302,24 @@ class Client:
         return kind(
             field="server", message=f"{status.name}: {error.details()}", remedy="The server's log has the details"
         )
+
+    def _other(self) -> Unauthenticated | None:
+        """What there is to say where the server that was known has gone, and another has come."""
+        try:
+            look(self.address, self._pin, self._own)
+        except Unauthenticated as changed:
+            return changed
+        except OverpaintError:
+            pass
+        return None
+
+
+def _read(file: Path | None, field: str) -> bytes | None:
+    try:
+        return file.read_bytes() if file else None
+    except OSError as error:
+        why = f"{file} cannot be read ({error.strerror})"
+        raise Invalid(field=field, message=why, remedy="Check the path") from None
 
 
 class GuideCall:

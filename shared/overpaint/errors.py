@@ -51,7 +51,7 @@ class Corrupt(OverpaintError):
 
 
 class Unauthenticated(OverpaintError):
-    """The token is missing or wrong."""
+    """The token is missing or wrong, or the server is not the one that is known."""
 
     status = "UNAUTHENTICATED"
 

@@ -35,6 +35,7 @@ SLOW = {"delay": {"number": 5}, "steps": {"whole": 1000}}
 class Stage:
     """A live server that keeps its jobs in `folder`; `jobs` are its jobs' ids by what entries call them."""
 
+    address: str
     channel: grpc.Channel
     process: int
     folder: Path
@@ -70,7 +71,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     for name, (scope, allowance) in CALLERS.items():
         guard(folder, token(name), name, (scope,), **allowance)
     with serving(folder) as server, grpc.insecure_channel(server.address, LIMITS) as channel:
-        stage = Stage(channel=channel, process=server.process.pid, folder=folder, jobs=dict(JOBS))
+        stage = Stage(
+            address=server.address, channel=channel, process=server.process.pid, folder=folder, jobs=dict(JOBS)
+        )
         _fill(stage)
         yield stage
 

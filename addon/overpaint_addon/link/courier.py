@@ -86,7 +86,7 @@ class Courier:
         return self._pool.submit(self._client.cancel, job_id)
 
     def make_guide(self, order: GuideOrder, read: Callable[[str], np.ndarray]) -> Making:
-        return Making(self._client.make_guide(order, read))
+        return Making(lambda: self._client.make_guide(order, read))
 
     def pause(self, job_id: str) -> Future[JobState]:
         return self._pool.submit(self._client.pause, job_id)
@@ -129,9 +129,12 @@ class Courier:
 class Making:
     """A guide on its way, followed on a thread of its own."""
 
-    def __init__(self, call: GuideCall) -> None:
+    def __init__(self, begin: Callable[[], GuideCall]) -> None:
+        """`begin` may have to look at the server's certificate first: that is for the thread to wait for."""
         self.progress = GuideProgress(stage="sending")
-        self._call = call
+        self._begin = begin
+        self._call: GuideCall | None = None
+        self._cancelled = False
         self._future: Future[MadeGuide] = Future()
         threading.Thread(target=self._run, daemon=True, name="overpaint-guide").start()
 
@@ -142,11 +145,16 @@ class Making:
         return self._future.result(timeout)
 
     def cancel(self) -> None:
-        self._call.cancel()
+        self._cancelled = True
+        if self._call is not None:
+            self._call.cancel()
 
     def _run(self) -> None:
         made: MadeGuide | None = None
         try:
+            self._call = self._begin()
+            if self._cancelled:
+                self._call.cancel()
             for answer in self._call:
                 if isinstance(answer, GuideProgress):
                     self.progress = answer

@@ -7,13 +7,15 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import overpaint
 from overpaint.address import host_of, is_here
 from overpaint.card import ServerCard
-from overpaint.errors import Internal, OverpaintError, Unauthenticated
+from overpaint.errors import Internal, OverpaintError, Unauthenticated, Unavailable
+from overpaint.pin import look, read_fingerprint
 
 from ..core.connection import Check
 from ..core.steps import Doing, Steps
@@ -42,26 +44,36 @@ class _Bad(Exception):
         self.words, self.remedy = words, remedy
 
 
-def greet(address: str, token: str, certificate: Path | None, seconds: float = SECONDS) -> Future[ServerCard]:
+def greet(
+    address: str, token: str, certificate: Path | None, fingerprint: str = "", seconds: float = SECONDS
+) -> Future[ServerCard]:
     """The server's card, asked for on a thread and over a connection of its own: no call under way keeps it waiting."""
 
     def ask() -> ServerCard:
         from overpaint.client import Client  # brings gRPC: not on Blender's main thread
 
-        with Client(address, token=token, certificate=certificate) as client:
+        with Client(address, token=token, certificate=certificate, fingerprint=fingerprint) as client:
             return client.server(seconds)
 
     return _in_thread(ask)
 
 
 def probing(
-    address: str, *, token: str = "", certificate: Path | None = None, online: bool = True, seconds: float = SECONDS
+    address: str,
+    *,
+    token: str = "",
+    certificate: Path | None = None,
+    fingerprint: str = "",
+    online: bool = True,
+    seconds: float = SECONDS,
 ) -> Steps[tuple[Check, ...]]:
     """Run `probe` on a thread of its own; the steps only look how far it is. Returns one check for each of PARTS."""
     found: list[Check] = []
 
     def run() -> None:
-        for check in probe(address, token=token, certificate=certificate, online=online, seconds=seconds):
+        for check in probe(
+            address, token=token, certificate=certificate, fingerprint=fingerprint, online=online, seconds=seconds
+        ):
             found.append(check)  # one by one: the steps count them
 
     ended = _in_thread(run)
@@ -73,13 +85,19 @@ def probing(
 
 
 def probe(
-    address: str, *, token: str = "", certificate: Path | None = None, online: bool = True, seconds: float = SECONDS
+    address: str,
+    *,
+    token: str = "",
+    certificate: Path | None = None,
+    fingerprint: str = "",
+    online: bool = True,
+    seconds: float = SECONDS,
 ) -> Iterator[Check]:
     """One check for each of PARTS, each as soon as it is known; after the first bad one the others are not looked at.
 
     `online` says whether another machine may be asked at all. Each layer has `seconds`.
     """
-    layers = _layers(address, token, certificate, online, seconds)
+    layers = _layers(address, _Shown(token=token, certificate=certificate, fingerprint=fingerprint), online, seconds)
     for index, part in enumerate(PARTS):
         try:
             yield Check(part=part, well=True, words=next(layers))
@@ -90,7 +108,16 @@ def probe(
             return
 
 
-def _layers(address: str, token: str, certificate: Path | None, online: bool, seconds: float) -> Iterator[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """What opens the door, and by what its owner is known."""
+
+    token: str
+    certificate: Path | None
+    fingerprint: str
+
+
+def _layers(address: str, shown: _Shown, online: bool, seconds: float) -> Iterator[str]:
     """The words of each layer that is well, in the order of PARTS. Raises _Bad at the first that is not."""
     try:
         host = host_of(address)
@@ -107,19 +134,21 @@ def _layers(address: str, token: str, certificate: Path | None, online: bool, se
 
     with _connect(found, seconds) as plain:
         yield "somebody listens"
-        if is_here(host) and certificate is None:
+        if shown.fingerprint:
+            yield _recognise(address, shown.fingerprint)
+        elif is_here(host) and shown.certificate is None:
             _hello(plain, host, encrypted=False)
             yield "none, and none is needed on this machine"
         else:
-            with _encrypt(plain, host, certificate) as secure:
+            with _encrypt(plain, host, shown.certificate) as secure:
                 _hello(secure, host, encrypted=True)
                 yield f"{secure.version()}, the certificate is trusted"
 
     from overpaint.client import Client  # brings gRPC
 
-    with Client(address, token=token, certificate=certificate) as client:
-        version = _introduce(client, token, seconds)
-        yield "taken" if token else "none, and none is asked for"
+    with Client(address, **asdict(shown)) as client:
+        version = _introduce(client, shown.token, seconds)
+        yield "taken" if shown.token else "none, and none is asked for"
         if not version:
             raise _Bad("what answers is no Overpaint server", "Correct the address")
         yield _compare(version)
@@ -158,6 +187,23 @@ def _connect(found: list[Any], seconds: float) -> socket.socket:
             f"nothing comes back from port {port}", "See that the machine is on and a firewall lets this through"
         )
     raise _Bad(f"port {port} cannot be reached ({why.strerror or why})", "Check the network, or a VPN it needs")
+
+
+def _recognise(address: str, fingerprint: str) -> str:
+    try:
+        read_fingerprint(fingerprint)
+        look(address, fingerprint)
+    except Unavailable:
+        words = "the server is not encrypted, and this connection has to be"
+        raise _Bad(
+            words, "Start it with --certificate and --key; on this machine, clear the fingerprint here"
+        ) from None
+    except Unauthenticated as error:
+        words = error.message if "expired" in error.message else "another certificate than the one that is known here"
+        raise _Bad(words, "Ask the server's owner for its fingerprint; somebody else may be answering") from None
+    except OverpaintError as error:
+        raise _Bad(error.message, error.remedy) from None
+    return "the certificate is the one that is known here"
 
 
 def _encrypt(plain: socket.socket, host: str, certificate: Path | None) -> ssl.SSLSocket:

@@ -66,7 +66,7 @@ class Watch:
             self._hear(self.answer, now)
         if may_ask(self.link, now):
             self.link = ask(self.link)
-            self.answer = greet(wanted.server, wanted.token, wanted.certificate)
+            self.answer = greet(wanted.server, wanted.token, wanted.certificate, wanted.fingerprint)
 
     def _hear(self, answer: Future[ServerCard], now: float) -> None:
         self.answer, question, before = None, self.link.asking, self.link.state
@@ -167,7 +167,13 @@ def testing() -> Steps[tuple[Check, ...]]:
         address = os.environ.get("OVERPAINT_SERVER") or preferences.chosen(kept()).address
         wanted, online = Connection(server=address, token="", certificate=None), bpy.app.online_access
     watch.checks = ()
-    watch.checks = yield from probing(wanted.server, token=wanted.token, certificate=wanted.certificate, online=online)
+    watch.checks = yield from probing(
+        wanted.server,
+        token=wanted.token,
+        certificate=wanted.certificate,
+        fingerprint=wanted.fingerprint,
+        online=online,
+    )
     for check in watch.checks:
         log.info("%s %s: %s", {True: "ok", False: "BAD", None: "-"}[check.well], check.part, check.words)
     watch.ask_again()
@@ -195,7 +201,7 @@ def _local_address(own: Any) -> str:
     for index in (min(own.active, len(own.profiles) - 1), *range(len(own.profiles))):
         profile = own.profiles[index]
         try:
-            if is_here(host_of(profile.address)) and not profile.certificate:
+            if is_here(host_of(profile.address)) and not profile.certificate and not profile.fingerprint:
                 own.active = index
                 return profile.address
         except Invalid:

@@ -35,6 +35,11 @@ class OverpaintProfile(bpy.types.PropertyGroup):
         description="PEM file that a remote server's TLS certificate is checked against; empty where a public "
         "authority has signed it. OVERPAINT_CERTIFICATE overrides it",
     )
+    fingerprint: StringProperty(  # pyright: ignore
+        name="Fingerprint",
+        description="SHA-256 of the server's certificate, as `overpaint cert` shows it: no other certificate is trusted. "
+        "OVERPAINT_FINGERPRINT overrides it",
+    )
 
 
 class OVERPAINT_UL_profiles(bpy.types.UIList):
@@ -72,9 +77,9 @@ class OverpaintPreferences(bpy.types.AddonPreferences):
         buttons.operator("overpaint.profile_remove", text="", icon="REMOVE")
         fields = layout.column()
         fields.use_property_split = True
-        for name in ("address", "token", "certificate"):
+        for name in ("address", "token", "certificate", "fingerprint"):
             fields.prop(chosen(self), name)
-        for name in ("OVERPAINT_SERVER", "OVERPAINT_TOKEN", "OVERPAINT_CERTIFICATE"):
+        for name in ("OVERPAINT_SERVER", "OVERPAINT_TOKEN", "OVERPAINT_CERTIFICATE", "OVERPAINT_FINGERPRINT"):
             if os.environ.get(name):
                 layout.label(text=say("{name} in the environment overrides it", name=name), icon="INFO")
         draw_test(layout)
@@ -141,6 +146,7 @@ class Connection:
     server: str
     token: str
     certificate: Path | None
+    fingerprint: str = ""
 
 
 def kept() -> Any:
@@ -169,6 +175,7 @@ def connection() -> Connection:
         server=os.environ.get("OVERPAINT_SERVER") or profile.address,
         token=os.environ.get("OVERPAINT_TOKEN") or profile.token,
         certificate=Path(certificate) if certificate else None,
+        fingerprint=os.environ.get("OVERPAINT_FINGERPRINT") or profile.fingerprint.strip(),
     )
     if not is_here(host_of(found.server)) and not bpy.app.online_access:
         raise Invalid(

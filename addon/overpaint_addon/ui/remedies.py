@@ -40,6 +40,7 @@ REMEDIES: Mapping[str, tuple[Remedy, ...]] = {
     "online_access": (SYSTEM,),
     "token": (PREFERENCES, TEST),
     "certificate": (PREFERENCES, TEST),
+    "fingerprint": (PREFERENCES, TEST),
     "backend": (LOG, PREFERENCES),
     "engine": (TEST,),
     "mask": (MASK,),

@@ -52,7 +52,9 @@ class Session:
             from ..link.courier import Courier
 
             before = self.courier
-            client = Client(wanted.server, token=wanted.token, certificate=wanted.certificate)
+            client = Client(
+                wanted.server, token=wanted.token, certificate=wanted.certificate, fingerprint=wanted.fingerprint
+            )
             self.courier, self.connected = Courier(client), wanted
             if before is not None:
                 before.close()

@@ -47,8 +47,10 @@ def add_json(to: argparse.ArgumentParser) -> None:
 
 
 def show(args: argparse.Namespace, result: Mapping[str, object], words: str) -> None:
-    """One line of what came of it."""
-    print(json.dumps(result) if args.json else words)
+    """What came of it; what others wrote, a prompt say, must not write to a terminal as it likes."""
+    print(
+        json.dumps(result) if args.json else "".join(one if one.isprintable() or one == "\n" else "?" for one in words)
+    )
 
 
 def note(args: argparse.Namespace, notes: Sequence[str]) -> None:
@@ -60,7 +62,16 @@ def note(args: argparse.Namespace, notes: Sequence[str]) -> None:
 def add_server(to: argparse.ArgumentParser, default: str | None = "127.0.0.1:8765") -> None:
     to.add_argument("--server", default=os.environ.get("OVERPAINT_SERVER", default), metavar="HOST:PORT")
     to.add_argument("--token-file", type=Path, help="holds the server's token (or OVERPAINT_TOKEN does)")
-    to.add_argument("--certificate", type=Path, help="PEM that the server's TLS certificate is checked against")
+    for name, kind, words in (
+        ("certificate", Path, "PEM that the server's TLS certificate is checked against"),
+        ("fingerprint", str, "SHA-256 of the server's certificate: no other is trusted"),
+        ("client-certificate", Path, "PEM that is shown to a server that asks for one"),
+        ("client-key", Path, "its key, PEM"),
+    ):
+        variable = f"OVERPAINT_{name.upper().replace('-', '_')}"
+        to.add_argument(
+            f"--{name}", type=kind, default=os.environ.get(variable) or None, help=f"{words} (or {variable})"
+        )
 
 
 def client(args: argparse.Namespace) -> Client:
@@ -69,7 +80,14 @@ def client(args: argparse.Namespace) -> Client:
     from overpaint_backend.settings import read_token
 
     token = os.environ.get("OVERPAINT_TOKEN", "") if args.token_file is None else read_token(args.token_file)
-    return Client(args.server, token=token, certificate=args.certificate)
+    return Client(
+        args.server,
+        token=token,
+        certificate=args.certificate,
+        fingerprint=args.fingerprint or "",
+        client_certificate=args.client_certificate,
+        client_key=args.client_key,
+    )
 
 
 def add_weights(to: argparse.ArgumentParser) -> None:

@@ -98,15 +98,15 @@ def paint(args: argparse.Namespace) -> int:
         desk.open(ANYONE, spec)
         desk.seal(ANYONE, spec.id)
 
-        faults: list[DeviceFault] = []
+        broken = threading.Event()
 
         def work() -> None:
             claimed = store.claim("paint", lease=1e9)
             assert claimed is not None
             try:
                 paint_claimed(claimed, None, build, store, spool, "paint")
-            except DeviceFault as fault:
-                faults.append(fault)
+            except DeviceFault:
+                broken.set()
             finally:
                 desk.close()  # whatever happened, nobody waits for more
 
@@ -116,9 +116,10 @@ def paint(args: argparse.Namespace) -> int:
             windows = follow(args, lambda: desk.watch(ANYONE, spec.id, 0), lambda: desk.cancel(ANYONE, spec.id))
         finally:
             worker.join()
-            if faults:
-                what = f"the device failed ({faults[0]})"
-                raise Internal(field="device", message=what, remedy="Try again: only a new process can go on")
+            if broken.is_set():
+                raise Internal(
+                    field="device", message="the device failed", remedy="Try again: only a new process can go on"
+                )
         write_take(args.out, spec, map(spool.get, spec.clip.frames), desk.take(ANYONE, spec.id, 0)[1])
     done(args, spec, windows)
     return 0

@@ -1,4 +1,4 @@
-"""Securing: who may call the server."""
+"""Securing: who may call the server, and how it proves who it is."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import argparse
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from overpaint.errors import Invalid
+
 from overpaint_backend.access import Allowance, Scope, add_token, callers, remove_token
-from overpaint_backend.cli.arguments import Verbs, add_group, add_json, add_what, show
+from overpaint_backend.cli.arguments import Verbs, add_group, add_json, add_verb, add_what, show
 
 LIMITS = {
     "frames": "of one clip",
@@ -30,6 +32,37 @@ def add_verbs(verbs: Verbs) -> None:
     for one in (add, listing, remove):
         one.add_argument("--folder", type=Path, help="the server's, where jobs and pixels are kept")
         add_json(one)
+
+    one = add_verb(verbs, "cert", cert, "make a TLS certificate for a server, or one that a client shows")
+    one.add_argument("--out", type=Path, required=True, help="folder for cert.pem and key.pem; neither is written over")
+    one.add_argument("--host", action="append", default=[], metavar="NAME_OR_IP", help="how clients call it (repeat)")
+    one.add_argument("--days", type=int, default=365, help="that it is good for; 365 unless said")
+    one.add_argument("--client", metavar="NAME", help="for a client instead, who is then known by this name")
+    one.add_argument("--authority", type=Path, help="folder of what signs clients' certificates; made where it is none")
+    add_json(one)
+
+
+def cert(args: argparse.Namespace) -> int:
+    from overpaint_backend.certificates import AUTHORITY, client_pair, server_pair
+
+    if bool(args.client) == bool(args.host) or bool(args.client) != bool(args.authority):
+        what = "a certificate is for a server, or for a client"
+        raise Invalid(field="host", message=what, remedy="Give --host, or --client and --authority")
+    if args.client:
+        made = client_pair(args.out, args.client, args.authority, args.days)
+        uses = [
+            f"the server takes it with: overpaint serve --clients {args.authority / AUTHORITY} ...",
+            f"the client shows it with: --client-certificate {made.certificate} --client-key {made.key}",
+        ]
+    else:
+        made = server_pair(args.out, args.host, args.days)
+        uses = [
+            f"the server shows it with: overpaint serve --certificate {made.certificate} --key {made.key} ...",
+            f"a client knows it by:     --fingerprint {made.fingerprint}",
+        ]
+    result = {"certificate": str(made.certificate), "key": str(made.key), "fingerprint": made.fingerprint}
+    show(args, result, "\n".join((f"{made.certificate}, SHA-256 {made.fingerprint}", *uses)))
+    return 0
 
 
 def _add(args: argparse.Namespace) -> int:

@@ -34,6 +34,11 @@ def add_verbs(verbs: Verbs) -> None:
     one.add_argument("--web", metavar="HOST:PORT", help="web page, /health and /metrics; none unless said")
     one.add_argument("--log-format", choices=["text", "json"], help="one line for each event; text unless said")
     one.add_argument("--drain", type=float, metavar="SECONDS", help="that running windows may take to end at a stop")
+    one.add_argument(
+        "--log-prompts",
+        action="store_true",
+        help="say failures in their own words in the log, prompts and paths included",
+    )
     one.add_argument("--settings", type=Path, help="TOML file with the same names")
     one.add_argument(
         "--with-parent", action="store_true", help="stop when standard input ends, as it does with Blender"
@@ -42,6 +47,7 @@ def add_verbs(verbs: Verbs) -> None:
 
 def serve(args: argparse.Namespace) -> int:
     from overpaint_backend.journal import write_log
+    from overpaint_backend.quiet import ASKED
     from overpaint_backend.server import Server
     from overpaint_backend.settings import load_settings
 
@@ -50,6 +56,9 @@ def serve(args: argparse.Namespace) -> int:
     flags = {name: getattr(args, name) for name in names}
     settings = load_settings(args.settings, flags)
     write_log(settings.log_format)
+    os.umask(0o077)  # jobs and pixels are for nobody else on this machine
+    if args.log_prompts:
+        os.environ[ASKED] = "1"
     server = Server(settings)
     stop, hurry = threading.Event(), threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):  # a second one ends the drain

@@ -14,6 +14,7 @@ from overpaint_backend.desk import Desk
 from overpaint_backend.health import Health
 from overpaint_backend.journal import about
 from overpaint_backend.metrics import CONTENT_TYPE, Metrics
+from overpaint_backend.quiet import failure
 from overpaint_backend.web import page_files
 from overpaint_backend.web.queue import picture_as_png, queue_as_json
 from overpaint_backend.web.replies import Request, Response, as_json, in_words, names_this_machine, request_of
@@ -61,8 +62,8 @@ class Application:
             return Response(status=refused.status, body=refused.body, more=(("WWW-Authenticate", "Bearer"),))
         except OverpaintError as error:
             return in_words(error)
-        except Exception:
-            log.exception("an answer to the web failed")
+        except Exception as error:
+            log.error("an answer to the web failed: %s", failure(error))
             words = {"field": "server", "message": "the server failed", "remedy": "The server's log has the details"}
             return as_json({"error": words}, 500)
 

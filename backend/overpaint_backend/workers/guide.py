@@ -16,6 +16,7 @@ from overpaint.order import GuideOrder, GuideProgress, MadeGuide
 from overpaint_backend.guides.make import make_guide
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.journal import write_log
+from overpaint_backend.quiet import failure
 
 AT_ONCE = 2  # guides that are made; more wait
 LOOK = 0.1  # seconds between two looks whether the guide is still wanted
@@ -88,6 +89,6 @@ def _work(pipe: Connection, order: GuideOrder, spool: Path, weights: Path, devic
     except OverpaintError as error:
         pipe.send((type(error), {"field": error.field, "message": error.message, "remedy": error.remedy}))
     except Exception as error:
-        log.exception("a guide failed")
+        log.error("a guide failed: %s", failure(error))
         words = {"field": "guide", "message": f"the guide failed: {type(error).__name__}"}
         pipe.send((Internal, words | {"remedy": "The server's log has the details"}))

@@ -22,6 +22,7 @@ from overpaint_backend.engine import Engine
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.journal import about, write_log
+from overpaint_backend.quiet import failure
 from overpaint_backend.workers.run import run_job
 
 LEASE = 20.0  # seconds; a worker that does not renew for so long has stopped
@@ -87,10 +88,10 @@ def paint_claimed(
         }
         store.record(spec.id, EventKind.FAILED, worker=worker, **words)
     except Exception as error:
-        log.exception("the engine %s failed", spec.engine)
+        log.error("the engine %s failed: %s", spec.engine, failure(error))
         if broke_the_device(error):
             store.lose(spec.id, worker, str(error).partition("\n")[0])
-            raise DeviceFault(str(error)) from error
+            raise DeviceFault from None  # without its words: whoever ends a process may show them
         words = {
             "field": "engine",
             "message": f"the engine {spec.engine} failed: {type(error).__name__}: {error}",

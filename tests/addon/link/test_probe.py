@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import shutil
 import socket
 import ssl
@@ -227,3 +228,24 @@ def test_an_expired_certificate(tmp_path: Path) -> None:
         address = f"127.0.0.1:{listening.getsockname()[1]}"
         part, words = verdict(probe(address, certificate=certificate, seconds=3))
     assert part == "encryption" and words.startswith("the certificate has expired")
+
+
+def test_a_server_is_known_by_its_fingerprint_alone(guarded: str, pair: tuple[Path, Path]) -> None:
+    """Even by a name that the certificate does not have, and on this machine."""
+    known = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pair[0].read_text())).hexdigest()
+    for address in (guarded, guarded.replace("127.0.0.1", "localhost")):
+        assert verdict(probe(address, token="open sesame", fingerprint=known)) == ("", "")
+    checks = {check.part: check for check in probe(guarded, token="open sesame", fingerprint=known)}
+    assert checks["encryption"].words == "the certificate is the one that is known here"
+
+
+def test_another_certificate_is_told_before_the_token_travels(guarded: str, pair: tuple[Path, Path]) -> None:
+    other = "0" * 64
+    found = verdict(probe(guarded, token="open sesame", certificate=pair[0], fingerprint=other))
+    assert found == ("encryption", "another certificate than the one that is known here")
+
+
+def test_a_fingerprint_needs_encryption(plain: str) -> None:
+    part, words = verdict(probe(plain, fingerprint="0" * 64))
+    assert part == "encryption" and words.startswith("the server is not encrypted")
+    assert verdict(probe(plain, fingerprint="colour"))[0] == "encryption"

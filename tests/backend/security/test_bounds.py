@@ -1,0 +1,377 @@
+"""How far anybody comes who wants too much: memory, threads, messages; and a token that was taken away."""
+
+from __future__ import annotations
+
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from overpaint import chunks, wire
+from overpaint.client import Client
+from overpaint.clip import Size
+from overpaint.codec import Codec, EncodedFrame, FrameHeader, Prediction, digest
+from overpaint.errors import Exhausted, OverpaintError, Unauthenticated
+from overpaint.job import EventKind
+from overpaint.order import GuideFrame, GuideOrder, LinesOrder
+from overpaint.v1 import guides_pb2, service_pb2_grpc
+from overpaint.v1 import service_pb2 as pb
+from overpaint_backend.access import remove_token
+from overpaint_backend.server import BOUNDS, THREADS
+
+from tests.backend.test_access import FRAMES, MASK, PIXELS, job, paint
+from tests.serving import Serving, guard, serving
+
+TOKEN = "a" * 32
+SHOWN = (("authorization", f"Bearer {TOKEN}"),)
+
+
+def stub(channel: grpc.Channel) -> Any:
+    return service_pb2_grpc.OverpaintServiceStub(channel)
+
+
+# Memory
+
+
+def bomb(claimed: int, blocks: int = 1450) -> bytes:
+    """A zstd frame that says that it holds `claimed` bytes, and holds 128 KiB of zeros in each of its 4-byte blocks."""
+    frame = struct.pack("<IBBI", 0xFD2FB528, 0x80, 0x50, claimed)
+    for number in range(blocks):
+        frame += struct.pack("<I", (number == blocks - 1) | 1 << 1 | (128 << 10) << 3)[:3] + b"\0"
+    return frame
+
+
+def peak(server: Serving) -> int:
+    """The most memory that the server process ever had, in bytes."""
+    lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) << 10
+
+
+def request(job_id: str, number: int, header: FrameHeader, payload: bytes) -> pb.UploadFramesRequest:
+    made = pb.UploadFramesRequest(job_id=job_id)
+    wire.chunk_to_wire(chunks.Chunk(number=number, header=header, payload=payload), made.chunk)
+    return made
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for a process's memory")
+def test_what_unpacks_to_gigabytes_costs_the_server_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of 190 MB each that say that they are small, or what they are, or are larger than the server takes."""
+    monkeypatch.setenv("OVERPAINT_MAX_PIXELS", "1000000")
+    spec, real = job(), 1450 * (128 << 10)
+    size = 32 * 24 * 3
+    with (
+        serving(tmp_path / "jobs") as server,
+        Client(server.address) as client,
+        grpc.insecure_channel(server.address, [("grpc.max_send_message_length", -1)]) as channel,
+    ):
+        paint(client, job())
+        client.open_job(spec)
+        before = peak(server)
+        refused = 0
+        for claimed, width, height in ((size, 32, 24), (real, 32, 24), (0, 32, 24), (8192 * 4320 * 3, 8192, 4320)):
+            payload = bomb(claimed)
+            header = FrameHeader(
+                digest=spec.clip.frames[0],
+                width=width,
+                height=height,
+                channels=3,
+                depth=8,
+                codec=Codec.DELTA_ZSTD,
+                prediction=Prediction.NONE,
+                payload_bytes=len(payload),
+            )
+            for _ in range(8):
+                with pytest.raises(grpc.RpcError) as error:
+                    stub(channel).UploadFrames(
+                        (request(spec.id, number, header, payload) for number in range(4)), timeout=60
+                    )
+                assert error.value.code().name in ("DATA_LOSS", "RESOURCE_EXHAUSTED")  # type: ignore[attr-defined]
+                refused += 1
+        assert refused == 32
+        assert peak(server) - before < 64 << 20  # one of them unpacked would be 190 MB
+        # gRPC's own compression: half a gigabyte of a field that nobody knows, in half a megabyte.
+        body = pb.SealJobRequest(job_id=spec.id).SerializeToString() + b"\x7a\x80\x80\x80\x80\x02" + bytes(512 << 20)
+        with pytest.raises(grpc.RpcError) as error:
+            channel.unary_unary("/overpaint.v1.OverpaintService/SealJob")(
+                body, compression=grpc.Compression.Gzip, timeout=60
+            )
+        assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+        assert peak(server) - before < 192 << 20
+        assert client.server().version
+
+
+def test_the_bomb_is_one() -> None:
+    """What the test above sends really unpacks to what it is said to."""
+    import zstandard
+
+    opener = zstandard.ZstdDecompressor()
+    assert len(opener.decompress(bomb(3 * (128 << 10), 3))) == 3 * (128 << 10)
+    assert len(bomb(1)) < 32 * 24 * 3 + 4096  # so the header alone does not give it away
+    encoded = EncodedFrame(
+        header=FrameHeader(
+            digest=digest(FRAMES[0]),
+            width=32,
+            height=24,
+            channels=3,
+            depth=8,
+            codec=Codec.DELTA_ZSTD,
+            prediction=Prediction.NONE,
+            payload_bytes=len(bomb(1)),
+        ),
+        payload=bomb(1),
+    )
+    assert encoded.header.payload_bytes == len(encoded.payload)
+
+
+# Threads and messages
+
+
+@pytest.mark.timeout(60)
+def test_who_has_no_token_holds_no_thread(tmp_path: Path) -> None:
+    """More calls than the server has threads, begun without a token and never gone on with."""
+    guard(tmp_path / "jobs", TOKEN)
+    end = threading.Event()
+    begun: list[Any] = []  # a call that nobody holds is cancelled
+
+    def never() -> Iterator[bytes]:
+        end.wait(120)
+        yield from ()
+
+    with serving(tmp_path / "jobs") as server, ExitStack() as stack:
+        for _ in range(4):
+            channel = stack.enter_context(
+                grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)])
+            )
+            grpc.channel_ready_future(channel).result(20)
+            for _ in range(THREADS // 4):
+                for method in ("GetServer", "OpenJob"):
+                    call: Any = channel.stream_unary(f"/overpaint.v1.OverpaintService/{method}")
+                    begun.append(call.future(never(), timeout=50))
+        time.sleep(1)  # now they are there
+        with Client(server.address, token=TOKEN) as client:
+            assert client.server(10.0).version
+        end.set()
+        codes = {one.code() for one in begun}  # gRPC itself hangs up on who begins too much
+        assert grpc.StatusCode.UNAUTHENTICATED in codes and grpc.StatusCode.OK not in codes
+
+
+@pytest.mark.timeout(60)
+def test_one_connection_never_takes_every_thread(tmp_path: Path) -> None:
+    """More uploads than the server has threads, none of which goes on; another caller is answered all the same."""
+    end = threading.Event()
+
+    def never() -> Iterator[pb.UploadFramesRequest]:
+        end.wait(60)
+        yield from ()
+
+    with (
+        serving(tmp_path / "jobs") as server,
+        Client(server.address) as client,
+        grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) as channel,
+    ):
+        grpc.channel_ready_future(channel).result(20)
+        begun = [stub(channel).UploadFrames.future(never(), timeout=50) for _ in range(THREADS + 20)]
+        time.sleep(1)  # now they are there
+        assert client.server(5.0).version
+        assert sum(not one.done() for one in begun) > THREADS // 2  # and have their threads
+        end.set()
+
+
+def test_headers_and_messages_are_bounded(tmp_path: Path) -> None:
+    most = dict(BOUNDS)["grpc.max_receive_message_length"]
+    with (
+        serving(tmp_path / "jobs") as server,
+        grpc.insecure_channel(server.address, [("grpc.max_send_message_length", -1)]) as channel,
+    ):
+        call: Any = stub(channel).GetServer
+        for metadata in ((("authorization", "x" * (20 << 10)),), tuple((f"a{n}", "x" * 100) for n in range(300))):
+            with pytest.raises(grpc.RpcError) as refused:
+                call(pb.GetServerRequest(), metadata=metadata, timeout=10)
+            assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+        with pytest.raises(grpc.RpcError) as refused:
+            stub(channel).SealJob(pb.SealJobRequest(job_id="0" * (most + 1)), timeout=30)
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+        assert call(pb.GetServerRequest(), timeout=10).version
+
+
+def test_a_guide_is_bounded_by_the_allowance_as_a_job_is(tmp_path: Path) -> None:
+    size = 6 * 3 * 32 * 24
+    guard(tmp_path / "jobs", "f" * 32, "f", frames=5)
+    guard(tmp_path / "jobs", "p" * 32, "p", pixels=700)
+    guard(tmp_path / "jobs", "b" * 32, "b", bytes=size - 1)
+    guard(tmp_path / "jobs", "j" * 32, "j", jobs=1)
+    order = GuideOrder(
+        size=Size(width=32, height=24),
+        depth=8,
+        frames=tuple(GuideFrame(frame=at, pixels=digest(frame)) for at, frame in enumerate(FRAMES)),
+        wanted=LinesOrder(),
+    )
+    with serving(tmp_path / "jobs") as server:
+        for name, field in (("f", "frames"), ("p", "pixels"), ("b", "bytes")):
+            with Client(server.address, token=name * 32) as client, pytest.raises(Exhausted) as refused:
+                list(client.make_guide(order, PIXELS.__getitem__))
+            assert refused.value.field == field
+        with Client(server.address, token="j" * 32) as client:
+            client.open_job(job())  # its one job; a guide is none
+            assert list(client.make_guide(order, PIXELS.__getitem__))
+
+
+# A token that was taken away
+
+
+def take_away(folder: Path) -> None:
+    remove_token(folder / "jobs" / "tokens.json", "anna")
+
+
+@pytest.mark.timeout(60)
+def test_a_token_taken_away_ends_a_watch_and_the_next_call(tmp_path: Path) -> None:
+    guard(tmp_path / "jobs", TOKEN)
+    with serving(tmp_path / "jobs") as server, Client(server.address, token=TOKEN) as client:
+        spec = job()
+        client.open_job(spec)  # and never sealed: nothing happens to it
+        watching = client.watch(spec.id)
+        assert next(watching).kind is EventKind.OPENED
+        take_away(tmp_path)
+        with pytest.raises(Unauthenticated):
+            next(watching)
+        with pytest.raises(Unauthenticated):
+            client.jobs()
+
+
+def test_a_token_taken_away_ends_an_upload(tmp_path: Path) -> None:
+    guard(tmp_path / "jobs", TOKEN)
+    with (
+        serving(tmp_path / "jobs") as server,
+        Client(server.address, token=TOKEN) as client,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        spec = job()
+        _, missing = client.open_job(spec)
+
+        def requests() -> Iterator[pb.UploadFramesRequest]:
+            pieces = list(chunks.pack(map(PIXELS.__getitem__, missing), names=missing))
+            for chunk in pieces:
+                made = pb.UploadFramesRequest(job_id=spec.id)
+                wire.chunk_to_wire(chunk, made.chunk)
+                yield made
+                if chunk is pieces[1]:
+                    while client.open_job(spec)[1] == missing:  # until the server has one
+                        time.sleep(0.05)
+                    take_away(tmp_path)
+
+        with pytest.raises(grpc.RpcError) as ended:
+            stub(channel).UploadFrames(requests(), metadata=SHOWN, timeout=50)
+        assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
+
+
+def test_a_token_taken_away_ends_a_fetch(tmp_path: Path) -> None:
+    guard(tmp_path / "jobs", TOKEN)
+    noise = np.random.default_rng(1).integers(0, 256, (12, 400, 400, 3), np.uint8)
+    mask = np.full((400, 400), 255, np.uint8)
+    spec = job()
+    clip = replace(spec.clip, size=Size(width=400, height=400), frames=tuple(map(digest, noise)))
+    (guide,) = spec.edit.guides
+    guide = replace(guide, keys=(replace(guide.keys[0], pixels=digest(mask)),))
+    spec = replace(spec, clip=clip, edit=replace(spec.edit, guides=(guide,), options={"strength": 0.5, "steps": 1}))
+    pixels = {digest(one): one for one in (*noise, mask)}
+    with (
+        serving(tmp_path / "jobs") as server,
+        Client(server.address, token=TOKEN) as client,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        _, missing = client.open_job(spec)
+        client.upload(spec.id, map(pixels.__getitem__, missing), missing)
+        client.seal_job(spec.id)
+        assert list(client.watch(spec.id))[-1].kind is EventKind.FINISHED
+        fetching = stub(channel).FetchFrames(pb.FetchFramesRequest(job_id=spec.id), metadata=SHOWN)
+        assert next(fetching).chunk.payload
+        take_away(tmp_path)
+        with pytest.raises(grpc.RpcError) as ended:
+            list(fetching)
+        assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
+
+
+@pytest.mark.timeout(60)
+def test_a_token_taken_away_ends_a_guide(tmp_path: Path) -> None:
+    guard(tmp_path / "jobs", TOKEN)
+    with (
+        serving(tmp_path / "jobs") as server,
+        Client(server.address, token=TOKEN) as client,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        paint(client, job())  # all pixels are there
+        order = GuideOrder(
+            size=Size(width=32, height=24),
+            depth=8,
+            frames=tuple(GuideFrame(frame=at, pixels=digest(frame)) for at, frame in enumerate(FRAMES)),
+            wanted=LinesOrder(),
+        )
+        asked = guides_pb2.MakeGuideRequest(order=wire.order_to_wire(order))
+        making = stub(channel).MakeGuide(iter([asked]), metadata=SHOWN)
+        assert not next(making).missing.digests
+        take_away(tmp_path)  # its process takes longer than this to begin
+        with pytest.raises(grpc.RpcError) as ended:
+            list(making)
+        assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("spoil", ["empty", "damaged", "loose", "gone"])
+def test_the_door_stays_shut_whatever_becomes_of_the_list(tmp_path: Path, spoil: str) -> None:
+    """While it runs, and, where the list is there, at the next start as well."""
+    guard(tmp_path / "jobs", TOKEN)
+    file = tmp_path / "jobs" / "tokens.json"
+    spoilers: dict[str, Callable[[], object]] = {
+        "empty": lambda: take_away(tmp_path),
+        "damaged": lambda: file.write_text("{"),
+        "loose": lambda: file.chmod(0o644) or file.write_text(file.read_text() + " "),
+        "gone": file.unlink,
+    }
+    with serving(tmp_path / "jobs") as server:
+        with Client(server.address, token=TOKEN) as client:
+            assert client.jobs() == ()
+        spoilers[spoil]()
+        for token in ("", TOKEN, "guess"):
+            with Client(server.address, token=token) as client, pytest.raises(Unauthenticated) as shut:
+                client.jobs()
+            assert str(tmp_path) not in str(shut.value)
+    if spoil == "empty":
+        with serving(tmp_path / "jobs") as server, Client(server.address) as client, pytest.raises(Unauthenticated):
+            client.jobs()
+
+
+def test_every_method_asks_for_the_token(tmp_path: Path) -> None:
+    guard(tmp_path / "jobs", TOKEN)
+    service = pb.DESCRIPTOR.services_by_name["OverpaintService"]
+    with serving(tmp_path / "jobs") as server, grpc.insecure_channel(server.address) as channel:
+        for method in service.methods:
+            call: Any = channel.stream_stream(f"/{service.full_name}/{method.name}")
+            for metadata in ((), (("authorization", f"Bearer {TOKEN[:-1]}"),), (("authorization", f"Basic {TOKEN}"),)):
+                with pytest.raises(grpc.RpcError) as refused:
+                    list(call(iter([b""]), metadata=metadata, timeout=10))
+                assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED, method.name  # type: ignore[attr-defined]
+
+
+def test_a_frame_that_was_never_sent_is_no_proof(tmp_path: Path) -> None:
+    """Who knows the digest of another's frame, and sends other pixels under its name, has proven nothing."""
+    guard(tmp_path / "jobs", TOKEN)
+    guard(tmp_path / "jobs", "b" * 32, "bert")
+    with (
+        serving(tmp_path / "jobs") as server,
+        Client(server.address, token=TOKEN) as anna,
+        Client(server.address, token="b" * 32) as bert,
+    ):
+        paint(anna, job())
+        mine = job()
+        _, missing = bert.open_job(mine)
+        lies = [np.zeros_like(FRAMES[0]) if name != digest(MASK) else np.zeros_like(MASK) for name in missing]
+        with pytest.raises(OverpaintError, match="has other pixels than its digest says"):
+            bert.upload(mine.id, lies, missing)
+        assert bert.open_job(mine)[1] == missing
