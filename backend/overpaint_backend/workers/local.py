@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -18,11 +19,12 @@ from overpaint.errors import Cancelled, Conflict, OverpaintError
 from overpaint.job import EventKind, JobSpec
 
 from overpaint_backend import registry
-from overpaint_backend.engine import Engine
+from overpaint_backend.engine import DeviceFault, Engine
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.journal import about, write_log
 from overpaint_backend.workers.run import run_job
+from overpaint_backend.workers.share import Offer
 
 LEASE = 20.0  # seconds; a worker that does not renew for so long has stopped
 PAUSE = 0.05  # seconds between two looks into the queue
@@ -59,18 +61,25 @@ def _renew(store: Store, name: str) -> None:
 
 
 def paint_claimed(
-    spec: JobSpec, engine: Engine | None, build: Callable[[str], Engine], store: Store, spool: Spool, worker: str
+    spec: JobSpec,
+    engine: Engine | None,
+    build: Callable[[str], Engine],
+    store: Store,
+    spool: Spool,
+    worker: str,
+    offer: Offer = nullcontext,
 ) -> Engine | None:
     """Run a job that `worker` has claimed and record how it ended; returns the engine, ready for the next job.
 
-    `engine` is the one of the job before; `build` makes another by its name. Raises DeviceFault where the process
+    `engine` is the one of the job before; `build` makes another by its name, and
+    `offer` may bring others who help. Raises DeviceFault where the process
     can compute no more: the job is then back in the queue.
     """
     try:
         if engine is None or engine.card.name != spec.engine:
             engine = None  # let go of the old one's memory before the new one is built
             engine = build(spec.engine)
-        run_job(spec, engine, store, spool, worker)
+        run_job(spec, engine, store, spool, worker, offer)
     except Cancelled:
         store.record(spec.id, EventKind.CANCELLED, worker=worker)
     except Conflict as error:
@@ -100,13 +109,9 @@ def paint_claimed(
     return engine
 
 
-class DeviceFault(Exception):
-    """The device stopped computing for this process; only a new process can go on."""
-
-
 def _broke_the_device(error: Exception) -> bool:
     """What torch and CUDA raise when a kernel failed: from then on, every call of the process fails. Torch is not imported here."""
-    return type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
+    return isinstance(error, DeviceFault) or type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
 
 
 class LocalWorkers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from hashlib import sha256
 
@@ -30,19 +31,20 @@ from overpaint_backend.pipeline.plan import Plan, plan_job
 from overpaint_backend.pipeline.region import Box
 from overpaint_backend.pipeline.stitch import stitch
 from overpaint_backend.pipeline.windows import Window, shorter
+from overpaint_backend.workers.share import Offer, Paint, Share
 
 MASK_BYTES = 256 << 20  # of drawn masks that are kept at hand
 
 
-def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: str) -> None:
+def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: str, offer: Offer = nullcontext) -> None:
     """Paint the job and keep its take; windows that the spool holds already are not painted again.
 
-    Raises Cancelled when the job was cancelled, and any OverpaintError for what a person can mend.
+    While windows are painted, `offer` may bring others who help. Raises Cancelled when the job was cancelled, and any OverpaintError for what a person can mend.
     """
     reader = Reader(spec, spool)
     reporter = Reporter(store, spec.id, worker)
     boxes = mask_boxes(reader, reporter)
-    plan, keys = _paint(reader, engine, boxes, store, reporter)
+    plan, keys = _paint(reader, engine, boxes, store, reporter, offer)
     reporter.window = len(plan.windows)  # all are painted
     digests = []
     for frame, patch in enumerate(take(plan, reader, keys)):
@@ -64,7 +66,7 @@ def mask_boxes(reader: Reader, report: Progress) -> list[Box | None]:
 
 
 def _paint(
-    reader: Reader, engine: Engine, boxes: Sequence[Box | None], store: Store, reporter: Reporter
+    reader: Reader, engine: Engine, boxes: Sequence[Box | None], store: Store, reporter: Reporter, offer: Offer
 ) -> tuple[Plan, dict[int, str]]:
     """All windows, in smaller ones each time that memory runs out; the plan, and the key of each of its windows.
 
@@ -81,7 +83,7 @@ def _paint(
         )
         reporter.plan(plan)
         try:
-            return plan, _paint_windows(plan, engine, reader, store, reporter)
+            return plan, _paint_windows(plan, engine, reader, store, reporter, offer)
         except (MemoryError, OutOfMemory) as error:
             shrunk += 1
             smaller(engine.card, shrunk, str(error))
@@ -101,31 +103,52 @@ def smaller(card: EngineCard, times: int, why: str = "") -> EngineCard:
     return card
 
 
-def _paint_windows(plan: Plan, engine: Engine, reader: Reader, store: Store, reporter: Reporter) -> dict[int, str]:
+def _paint_windows(
+    plan: Plan, engine: Engine, reader: Reader, store: Store, reporter: Reporter, offer: Offer
+) -> dict[int, str]:
     """The key of every window. Those that this job has kept already are not even looked at."""
-    job, painter = reader.spec.id, Painter(engine, reader, plan, store.owner(reader.spec.id))
-    known = store.windows(job, painter.plan_name)
-    keys = {number: key for number, key in known.items() if reader.spool.has_window(key)}
-    for window in plan.windows:
-        if window.index in keys:
-            continue
-        reporter.window = window.index
-        while True:
-            key, reused = painter.paint(window, keys.get(window.index - 1), reporter)
-            store.keep_window(job, window.index, painter.plan_name, key)
-            if reader.spool.has_window(key):  # what was reused may have been collected before it was the job's
-                break
-        keys[window.index] = key
+    job, owner = reader.spec.id, store.owner(reader.spec.id)
+    by = Painter(engine, reader, plan, owner).plan_name
+    known = store.windows(job, by)
+
+    def paint_with(one: Engine) -> Paint:
+        painter = Painter(one, reader, plan, owner)
+
+        def paint(window: Window, before: str | None, progress: Progress) -> tuple[str, bool]:
+            while True:
+                key, reused = painter.paint(window, before, progress)
+                store.keep_window(job, window.index, by, key)
+                if reader.spool.has_window(key):  # what was reused may have been collected before it was the job's
+                    return key, reused
+
+        return paint
+
+    def done(window: Window, key: str, reused: bool) -> None:
+        reporter.window = len(share.keys)
         store.record(
             job,
             EventKind.WINDOW_DONE,
             worker=reporter.worker,
             window=window.index,
             windows=len(plan.windows),
+            step=len(share.keys),
+            steps=len(plan.windows),
             reused=reused,
             picture=_picture(window, reader.window(key)[0], plan, reader),
         )
-    return keys
+
+    share = Share(
+        plan.windows,
+        {number: key for number, key in known.items() if reader.spool.has_window(key)},
+        engine,
+        painter=paint_with,
+        done=done,
+        check=reporter.check,
+    )
+    reporter.window = len(share.keys)
+    with offer(share):
+        share.paint_all(reporter)
+    return share.keys
 
 
 class Painter:
@@ -320,12 +343,16 @@ class Reporter:
     def plan(self, plan: Plan) -> None:
         self._windows = len(plan.windows)
 
-    def __call__(self, stage: str, step: int, steps: int) -> None:
+    def check(self) -> None:
+        """Raises as a report does, and records nothing."""
         state = self._store.state(self._job)
         if state is JobState.CANCELLING:
             raise Cancelled(field="job", message="the job was cancelled")
         if state is not JobState.RUNNING:
             raise Conflict(field="job", message=f"the job is {state}, and no longer this worker's")
+
+    def __call__(self, stage: str, step: int, steps: int) -> None:
+        self.check()
         now = time.monotonic()
         if stage == self._last_stage and now - self._last < self.EVERY:
             return
