@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROTOS := $(patsubst proto/%,%,$(wildcard proto/overpaint/v1/*.proto))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-pure test-torch test-blender test-window test-web engines lint format proto addon blender bench clean
+.PHONY: help demo test test-pure test-torch test-blender test-window test-web test-ray engines lint format proto addon blender bench clean
 
 help:
 	@echo "make demo          the main job in a real Blender; look at out/demo/sheet.png"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-pure     the tests that need neither torch nor Blender"
 	@echo "make test-window   the add-on in a real Blender window, with mouse and keys; look at out/window/"
 	@echo "make test-web      the server's web page in a real browser; look at out/web/"
+	@echo "make test-ray      painting on a Ray cluster of several nodes on this machine"
 	@echo "make engines       torch and what else the learned engines need"
 	@echo "make lint          format, lint, types, doors, contract"
 	@echo "make addon         the extension's zip, in dist/"
@@ -31,6 +32,11 @@ help:
 .venv/engines: .venv/ready
 	@echo "installing torch and what goes with it"
 	@$(BIN)/pip install --quiet --progress-bar on --editable '.[dev,engines]'
+	@touch $@
+
+# Ray, for the executor of many machines.
+.venv/ray: .venv/ready
+	@$(BIN)/pip install --quiet --progress-bar on --editable '.[dev,ray]'
 	@touch $@
 
 engines: .venv/engines
@@ -66,7 +72,10 @@ test-window: addon .venv/engines
 test-web: .venv/ready
 	@$(BIN)/python -m tests.web.place && $(BIN)/pytest -m web tests/web || test $$? -eq 3
 
-lint: .venv/engines
+test-ray: .venv/ray
+	@$(BIN)/pytest -m ray tests/ray
+
+lint: .venv/engines .venv/ray
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright

@@ -1,4 +1,4 @@
-"""One supervised worker process for each device of this machine."""
+"""One supervised worker process for each device of this machine (or one for a cluster, see workers/ray.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from multiprocessing.context import SpawnProcess
@@ -38,7 +38,7 @@ def work(folder: Path, weights: Path, device: str, name: str, log_format: str) -
     write_log(log_format)
     store, spool = Store(folder / "jobs.sqlite"), Spool(folder / "spool")
     server = multiprocessing.parent_process()
-    threading.Thread(target=_renew, args=(store, name), daemon=True).start()
+    threading.Thread(target=renew, args=(store, name), daemon=True).start()
     engine: Engine | None = None
     build = partial(registry.build, device=device, weights=weights)
     while server is None or server.is_alive():
@@ -53,7 +53,8 @@ def work(folder: Path, weights: Path, device: str, name: str, log_format: str) -
                 raise SystemExit(1) from None  # why is in the log already
 
 
-def _renew(store: Store, name: str) -> None:
+def renew(store: Store, name: str) -> None:
+    """Say again and again that the worker lives, until the server that started it is gone."""
     server = multiprocessing.parent_process()
     while server is None or server.is_alive():
         store.renew(name, LEASE)
@@ -96,7 +97,7 @@ def paint_claimed(
         store.record(spec.id, EventKind.FAILED, worker=worker, **words)
     except Exception as error:
         log.exception("the engine %s failed", spec.engine)
-        if _broke_the_device(error):
+        if broke_the_device(error):
             store.lose(spec.id, worker, str(error).partition("\n")[0])
             raise DeviceFault(str(error)) from error
         words = {
@@ -109,27 +110,27 @@ def paint_claimed(
     return engine
 
 
-def _broke_the_device(error: Exception) -> bool:
+def broke_the_device(error: Exception) -> bool:
     """What torch and CUDA raise when a kernel failed: from then on, every call of the process fails. Torch is not imported here."""
     return isinstance(error, DeviceFault) or type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
 
 
 class LocalWorkers:
-    """Starts a worker for each device, and another whenever one ends."""
+    """Starts a worker for each device, and another whenever one ends.
 
-    def __init__(
-        self, folder: Path, weights: Path, devices: tuple[str, ...], store: Store, log_format: str = "text"
-    ) -> None:
-        self._folder, self._weights, self._store, self._log_format = folder, weights, store, log_format
+    `lives` says for each device what its process does, given the worker's name: `work`, with all but its last argument.
+    """
+
+    def __init__(self, store: Store, lives: Mapping[str, Callable[[str], None]]) -> None:
+        self._store, self._lives = store, lives
         self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._supervise, args=(one,), daemon=True) for one in lives]
         self._alive: dict[str, float] = {}  # device -> from when on its worker counts
         self.restarts: Counter[str] = Counter()
-        self._threads = [threading.Thread(target=self._supervise, args=(one,), daemon=True) for one in devices]
-        self._devices = devices
         self._processes: dict[str, SpawnProcess] = {}
 
     def start(self) -> None:
-        self._alive = dict.fromkeys(self._devices, 0.0)  # from now on: the first of each is on its way
+        self._alive = dict.fromkeys(self._lives, 0.0)  # from now on: the first of each is on its way
         for thread in self._threads:
             thread.start()
 
@@ -163,12 +164,7 @@ class LocalWorkers:
         doubtful = False
         while not self._stopping.is_set():
             name = f"{device}/{uuid.uuid4().hex[:8]}"
-            process = context.Process(
-                target=work,
-                args=(self._folder, self._weights, device, name, self._log_format),
-                name=name,
-                daemon=True,
-            )
+            process = context.Process(target=self._lives[device], args=(name,), name=name, daemon=True)
             process.start()
             began = time.monotonic()
             self._alive[device] = began + (YOUNG if doubtful else 0)

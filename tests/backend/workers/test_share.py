@@ -40,7 +40,7 @@ MASK[6:15, 10:20] = 255
 class Scripted(ToyEngine):
     """The toy, which does `before` each window that it begins, with the engine's progress."""
 
-    def __init__(self, before: Callable[[Progress], None] = lambda progress: None, card: EngineCard = alone) -> None:
+    def __init__(self, before: Callable[[Progress], object] = lambda progress: None, card: EngineCard = alone) -> None:
         super().__init__(card)
         self.before = before
         self.painted: list[int] = []
@@ -126,7 +126,7 @@ def test_whoever_paints_which_window_the_take_is_that_of_one(
         run_job(job.spec, mine, job.store, job.spool, "w", offer)
         take = [job.spool.get(one) for one in job.store.take(job.spec.id)]
         assert same(take, alone_take)
-        assert sorted(sum((one.painted for one in (mine, *others)), [])) == list(range(6))  # none twice
+        assert sorted(window for one in (mine, *others) for window in one.painted) == list(range(6))  # none twice
         events = job.done()
         assert sorted(event.window for event in events) == list(range(6))
         assert [event.share for event in events] == [number / 6 for number in range(1, 7)]
@@ -134,7 +134,7 @@ def test_whoever_paints_which_window_the_take_is_that_of_one(
 
 def test_several_paint_at_the_same_time(tmp_path: Path, alone_take: list[np.ndarray]) -> None:
     together = threading.Barrier(3)  # passed only when three are within a window at once
-    engines = [Scripted(lambda progress: together.wait(20) and None) for _ in range(3)]
+    engines = [Scripted(lambda progress: together.wait(20)) for _ in range(3)]
     job = Job(tmp_path)
     assert same(job.run(engines[0], *map(help_always, engines[1:])), alone_take)
     assert [len(engine.painted) for engine in engines] == [2, 2, 2]
@@ -154,7 +154,7 @@ def test_a_device_that_is_lost_while_it_helps_costs_its_window_only(
             share.help(Scripted(die))
         lost.set()
 
-    mine = Scripted(lambda progress: began.wait(10) and None)
+    mine = Scripted(lambda progress: began.wait(10))
     job = Job(tmp_path)
     assert same(job.run(mine, help_with), alone_take) and lost.is_set()
     assert sorted(mine.painted) == list(range(6))  # it came back to the job's own engine
@@ -172,7 +172,7 @@ def test_the_last_window_comes_back_to_who_waits_for_it(tmp_path: Path, alone_ta
         with pytest.raises(DeviceFault):
             share.help(Scripted(die))
 
-    mine = Scripted(lambda progress: taken.wait(10) and None)
+    mine = Scripted(lambda progress: taken.wait(10))
     job = Job(tmp_path)
     timer = threading.Timer(0.5, waiting.set)  # long after the others are painted
     timer.start()
@@ -195,7 +195,7 @@ def test_a_window_that_ends_every_device_ends_the_job(tmp_path: Path) -> None:
 
     held = threading.Event()
     job = Job(tmp_path)
-    mine = Scripted(lambda progress: held.wait(0.5) and None)
+    mine = Scripted(lambda progress: held.wait(0.5))
     with pytest.raises(DeviceFault, match="no device survives"):
         job.run(mine, help_with)
     assert died == MOST_DEATHS and len(mine.painted) == 1  # what it had begun, it finished
