@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROTOS := $(patsubst proto/%,%,$(wildcard proto/overpaint/v1/*.proto))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-pure test-torch test-blender test-window test-web test-farm engines lint format proto addon blender bench clean
+.PHONY: help demo test test-pure test-torch test-blender test-window test-web test-farm test-ray engines lint format proto addon blender bench clean
 
 help:
 	@echo "make demo          the main job in a real Blender; look at out/demo/sheet.png"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-window   the add-on in a real Blender window, with mouse and keys; look at out/window/"
 	@echo "make test-web      the server's web page in a real browser; look at out/web/"
 	@echo "make test-farm     sealed jobs on render nodes that are killed and cancelled, and the OpenJD template, run for real"
+	@echo "make test-ray      painting on a Ray cluster of several nodes on this machine"
 	@echo "make engines       torch and what else the learned engines need"
 	@echo "make lint          format, lint, types, doors, contract"
 	@echo "make addon         the extension's zip, in dist/"
@@ -32,6 +33,11 @@ help:
 .venv/engines: .venv/ready
 	@echo "installing torch and what goes with it"
 	@$(BIN)/pip install --quiet --progress-bar on --editable '.[dev,engines]'
+	@touch $@
+
+# Ray, for the executor of many machines.
+.venv/ray: .venv/ready
+	@$(BIN)/pip install --quiet --progress-bar on --editable '.[dev,ray]'
 	@touch $@
 
 engines: .venv/engines
@@ -71,11 +77,14 @@ test-web: .venv/ready
 	@$(BIN)/pip install --quiet --progress-bar on --editable '.[dev,farm]'
 	@touch $@
 
-# Render nodes as processes of their own; minutes, since they are killed at every window.
-test-farm: .venv/farm
+# Render nodes as processes of their own; minutes, since they are killed at every window. Then a Ray cluster.
+test-farm: .venv/farm test-ray
 	@$(BIN)/pytest -m farm tests/farm
 
-lint: .venv/engines
+test-ray: .venv/ray
+	@$(BIN)/pytest -m ray tests/ray
+
+lint: .venv/engines .venv/ray
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright

@@ -24,6 +24,7 @@ from overpaint.order import GuideOrder
 
 from overpaint_backend import registry
 from overpaint_backend.access import Caller, Scope
+from overpaint_backend.cluster import read_cluster
 from overpaint_backend.guides.make import check_order
 from overpaint_backend.guides.mask import weight
 from overpaint_backend.guides.raster import rasterise
@@ -101,15 +102,24 @@ class Desk:
     def server(self) -> ServerCard:
         return ServerCard(
             version=overpaint.__version__,
-            devices=devices(),
+            devices=self._devices(),
             max_frames=self._settings.max_frames,
             max_pixels=self._settings.max_pixels,
             now=time.time(),
         )
 
     def engines(self) -> tuple[EngineCard, ...]:
+        if self._settings.ray is not None:
+            # The nodes' weights count, not ours; before any node was there, nobody knows better.
+            known = read_cluster(self._settings.folder).obstacles
+            cards = registry.usable(self._settings.weights, gpu=True)
+            return tuple(replace(card, obstacle=known.get(card.name, card.obstacle)) for card in cards)
         gpu = any(device.name.startswith("cuda") for device in devices())
         return registry.usable(self._settings.weights, gpu=gpu)
+
+    def _devices(self) -> tuple[Device, ...]:
+        """What paints: this machine's devices, or those of the cluster as it is now."""
+        return devices() if self._settings.ray is None else read_cluster(self._settings.folder).devices
 
     def estimate(self, engine: str, size: Size, depth: Depth, length: int, edit: Edit) -> Estimate:
         """What a job would cost, from its strokes alone. Raises Missing, Invalid or Exhausted as `open` would."""
@@ -125,7 +135,7 @@ class Desk:
             window_size=plan.region.size,
             pixel_bytes=length * size.pixels * 3 * depth // 8,
             seconds=None if pace is None else pace * length * size.pixels / 1e6,
-            device=devices()[0].name,
+            device=next((device.name for device in self._devices()), ""),
         )
 
     @staticmethod

@@ -68,6 +68,10 @@ class OutOfMemory(Exhausted):
     """The device's memory does not hold a window; a smaller one may do."""
 
 
+class DeviceFault(Exception):
+    """The device stopped computing for this process, or is gone; only a new process can go on."""
+
+
 class Engine(Protocol):
     """A model behind our interface. Its package offers `card` and `build(device, weights) -> Engine`.
 

@@ -7,16 +7,18 @@ import shutil
 import sqlite3
 import ssl
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from overpaint.address import host_of, is_here
-from overpaint.errors import Conflict, Invalid
+from overpaint.errors import Conflict, Invalid, Unavailable
 from overpaint.v1 import service_pb2, service_pb2_grpc
 
 from overpaint_backend.access import Door, check_private
@@ -32,7 +34,7 @@ from overpaint_backend.settings import Settings
 from overpaint_backend.web.application import Application
 from overpaint_backend.web.listening import WebServer
 from overpaint_backend.workers.guide import GuideMaker
-from overpaint_backend.workers.local import LocalWorkers
+from overpaint_backend.workers.local import LocalWorkers, work
 
 MAX_MESSAGE = 64 << 20  # bytes; a job of 20 000 frames with strokes on every one fits
 BOUNDS = (
@@ -64,9 +66,7 @@ class Server:
         self._desk = Desk(settings, self._store, spool)
         certified = settings.clients is not None
         door = Door(settings.tokens, guarded=certified or not settings.here)
-        self._workers = LocalWorkers(
-            folder, settings.weights, tuple(device.name for device in devices()), self._store, settings.log_format
-        )
+        self._workers = LocalWorkers(self._store, lives(settings))
         self._health, self._metrics = Health(self._store, folder, self._workers.living), Metrics(self._look)
         self._rounds = Rounds(self._store, self._metrics, self._health, folder / "spool", self._tell_health)
         self._grpc = grpc.server(
@@ -135,6 +135,28 @@ class Server:
         self._desk.collector.stop()
         self._grpc.stop(grace=2).wait()
         self._lock.close()
+
+
+def lives(settings: Settings) -> dict[str, Callable[[str], None]]:
+    """What each worker process does: one for each device here, or one for a whole cluster.
+
+    Raises Unavailable where Ray is asked for and not installed.
+    """
+    if settings.ray is None:
+        told = {"log_format": settings.log_format}
+        return {
+            device.name: partial(work, settings.folder, settings.weights, device.name, **told) for device in devices()
+        }
+    if find_spec("ray") is None:
+        what = "Ray is not installed"
+        raise Unavailable(field="executor", message=what, remedy="Say pip install 'overpaint[ray]'")
+    return {"ray": partial(_work_on_ray, settings.folder, settings.ray, log_format=settings.log_format)}
+
+
+def _work_on_ray(folder: Path, address: str, name: str, log_format: str) -> None:
+    from overpaint_backend.workers.ray import work  # Ray belongs to its own process alone
+
+    work(folder, address, name, log_format)
 
 
 @contextmanager

@@ -35,6 +35,8 @@ class Settings:
     same law as `listen`. `log_format` is text or json. `drain` is how many seconds running windows may take to end at a stop.
     A job that ended, or was never sealed, is forgotten after `keep_days` (0: never). Above `quota_gb` gigabytes (10**9
     bytes; 0: no bound) of pixels and painted windows what is needed least goes, but nothing of a job that has not ended.
+    `executor` says who paints: `local`, the devices of this
+    machine, or `ray` or `ray:ADDRESS`, those of a Ray cluster (the one that this machine belongs to unless said).
     """
 
     listen: str = "127.0.0.1:8765"
@@ -51,6 +53,13 @@ class Settings:
     drain: float = 0.0
     keep_days: float = 30.0
     quota_gb: float = 0.0
+    executor: str = "local"
+
+    @property
+    def ray(self) -> str | None:
+        """The address of the Ray cluster that paints ("auto": the one that this machine belongs to), or None."""
+        kind, _, address = self.executor.partition(":")
+        return address or "auto" if kind == "ray" else None
 
     @property
     def here(self) -> bool:
@@ -102,7 +111,7 @@ def _parse(name: str, value: Any) -> Any:
             raise Invalid(field=name, message=f"{value!r} is no whole number", remedy="Give a number") from None
     if name in ("drain", "keep_days", "quota_gb"):
         return _amount(name, value)
-    return value if name in ("listen", "web", "log_format") else Path(value).expanduser().absolute()
+    return value if name in ("listen", "web", "log_format", "executor") else Path(value).expanduser().absolute()
 
 
 def _amount(name: str, value: Any) -> float:
@@ -116,6 +125,9 @@ def _amount(name: str, value: Any) -> float:
 
 def _check(settings: Settings) -> None:
     here = settings.here
+    if settings.executor != "local" and settings.ray is None:
+        what = f"{settings.executor!r} is no executor"
+        raise Invalid(field="executor", message=what, remedy="Choose local, ray or ray:ADDRESS")
     if (settings.certificate is None) != (settings.key is None):
         raise Invalid(
             field="certificate", message="a certificate and its key go together", remedy="Give both or neither"

@@ -87,6 +87,7 @@ class JobEvent:
     `window` which one is done; `seconds_left` the estimate where there is one; `field`, `message` and `remedy` an error, and `status` its kind.
     `picture` is the newest painted frame; of a job's events only the last that had one keeps it.
     `reused`: the window that is done was in the spool already, and was not painted again.
+    Of WINDOW_DONE, `step` of `steps` counts the windows that are painted: they may be in any order.
     Of PLANNED, `step` is how often the plan was made smaller because memory ran out; `stage` then says what it is now.
     """
 
@@ -114,7 +115,9 @@ class JobEvent:
             return 1.0
         if not self.windows:
             return 0.0
-        of_window = 1.0 if self.kind is EventKind.WINDOW_DONE else self.step / self.steps if self.steps else 0.0
+        if self.kind is EventKind.WINDOW_DONE:  # they may be done in any order
+            return self.step / self.steps if self.steps else min((self.window + 1) / self.windows, 1.0)
+        of_window = self.step / self.steps if self.steps else 0.0
         return min((self.window + of_window) / self.windows, 1.0)
 
 

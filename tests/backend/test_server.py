@@ -76,6 +76,17 @@ def test_tls_and_token_together_open_the_door(tmp_path: Path) -> None:
             client.server()  # no plain connection to a TLS server
 
 
+def test_the_executor_is_this_machine_or_a_cluster(tmp_path: Path) -> None:
+    def ray(executor: str | None) -> str | None:
+        return load_settings(flags={"folder": tmp_path, "executor": executor}).ray
+
+    assert (ray(None), ray("local")) == (None, None)
+    assert (ray("ray"), ray("ray:10.0.0.1:6379")) == ("auto", "10.0.0.1:6379")
+    for wrong in ("rey", "local:1", ""):
+        with pytest.raises(Invalid, match="is no executor"):
+            ray(wrong)
+
+
 def test_settings_come_from_file_then_environment_then_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "overpaint.toml"
     file.write_text('listen = "127.0.0.1:1"\nmax_frames = 5\nmax_pixels = 6\n')

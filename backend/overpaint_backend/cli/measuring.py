@@ -40,6 +40,7 @@ def add_verbs(verbs: Verbs) -> None:
     _add_shortcuts(group)
     _add_incremental(group)
     _add_load(group)
+    _add_scale(group)
 
 
 def _add_eval(verbs: Verbs) -> None:
@@ -156,6 +157,23 @@ def shortcuts(args: argparse.Namespace) -> Figures:
     return _learned(args).bench_shortcuts(
         weights=args.weights, frames=args.frames, size=args.size, steps=args.steps, device=args.device
     )
+
+
+def _add_scale(group: Verbs) -> None:
+    words = "how much more several workers paint than one, with windows that cost a fixed time"
+    one = add_what(group, "scale", _shown(scale), words)
+    one.add_argument("--executor", choices=["local", "ray", "both"], default="both")
+    one.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    one.add_argument("--jobs", type=int, default=4)
+    one.add_argument("--windows", type=int, default=4, help="of each job")
+    one.add_argument("--seconds", type=float, default=4.0, help="that a window takes")
+    add_json(one)
+
+
+def scale(args: argparse.Namespace) -> Figures:
+    from overpaint_backend.measure.scale import bench_scale
+
+    return bench_scale(args.executor, args.workers, args.jobs, args.windows, args.seconds)
 
 
 def _add_model(to: argparse.ArgumentParser, *, frames: int, size: int, steps: int) -> None:

@@ -39,6 +39,7 @@ def add_verbs(verbs: Verbs) -> None:
         action="store_true",
         help="say failures in their own words in the log, prompts and paths included",
     )
+    one.add_argument("--executor", metavar="local|ray[:ADDRESS]", help="who paints; this machine's devices unless said")
     one.add_argument("--settings", type=Path, help="TOML file with the same names")
     one.add_argument(
         "--with-parent", action="store_true", help="stop when standard input ends, as it does with Blender"
@@ -52,7 +53,7 @@ def serve(args: argparse.Namespace) -> int:
     from overpaint_backend.settings import load_settings
 
     names = ("listen", "folder", "weights", "tokens", "clients", "certificate", "key", "web", "log_format", "drain")
-    names += ("keep_days", "quota_gb")
+    names += ("keep_days", "quota_gb", "executor")
     flags = {name: getattr(args, name) for name in names}
     settings = load_settings(args.settings, flags)
     write_log(settings.log_format)

@@ -29,6 +29,7 @@ PASSING = (EventKind.STARTED, EventKind.PLANNED, EventKind.PROGRESS, EventKind.W
 LIVE = (JobState.RUNNING, JobState.CANCELLING)
 ENDED = tuple(state for state in JobState if state.ended)
 SUMMARIES = "SELECT state, spec, opened_at, owner, priority, (SELECT max(number) FROM events WHERE job = id) FROM jobs"
+BELONGS = "(worker = ? OR worker GLOB ? || '/*')"  # to a worker, or to one of those that live in its process
 
 # Where a job is that has what was asked for already: asked twice, nothing changes.
 GRANTED: dict[EventKind, tuple[JobState, ...]] = {
@@ -199,9 +200,11 @@ class Store:
         )
 
     def renew(self, worker: str, lease: float) -> None:
-        """The worker lives: what it holds stays its own for `lease` seconds more."""
+        """The worker lives: what it and those named WORKER/... hold stays theirs for `lease` seconds more."""
         with self._transaction() as connection:
-            connection.execute("UPDATE jobs SET lease_until = ? WHERE worker = ?", (time.time() + lease, worker))
+            connection.execute(
+                f"UPDATE jobs SET lease_until = ? WHERE {BELONGS}", (time.time() + lease, worker, worker)
+            )
 
     def lose(self, job: str, worker: str, why: str) -> None:
         """The worker cannot go on after what the job did to it, and says why before it ends."""
@@ -213,7 +216,7 @@ class Store:
     def release(
         self, worker: str = "", why: str = "its worker stopped", *, everyone: bool = False, blameless: bool = False
     ) -> tuple[str, ...]:
-        """Take back the jobs of `worker` (or of everyone) and of each worker whose lease ran out; returns their ids.
+        """Take back the jobs of `worker` and those named WORKER/... (or of everyone) and of each worker whose lease ran out; returns their ids.
 
         They go back to the queue, but a job whose worker died MOST_LOSSES times has failed: it would go on for ever.
         `everyone` is for a server that has just started, `blameless` for one that ends its workers: that they are gone
@@ -221,8 +224,8 @@ class Store:
         """
         with self._transaction() as connection:
             jobs = connection.execute(
-                "SELECT id FROM jobs WHERE worker IS NOT NULL AND (? OR worker = ? OR lease_until < ?)",
-                (everyone, worker, time.time()),
+                f"SELECT id FROM jobs WHERE worker IS NOT NULL AND (? OR {BELONGS} OR lease_until < ?)",
+                (everyone, worker, worker, time.time()),
             ).fetchall()
             for (job,) in jobs:
                 if everyone or blameless:
@@ -344,6 +347,13 @@ class Store:
         with closing(sqlite3.connect(self._path, timeout=2, isolation_level=None)) as connection:
             (step,) = connection.execute("PRAGMA user_version").fetchone()
             connection.execute(f"PRAGMA user_version = {step}")
+
+    def priority(self, job: str) -> int:
+        """How urgent its owner said it is. Raises Missing for an unknown one."""
+        found = self._connection().execute("SELECT priority FROM jobs WHERE id = ?", (job,)).fetchone()
+        if found is None:
+            raise unknown(job)
+        return found[0]
 
     def holdings(self, owner: str, besides: str) -> tuple[int, int]:
         """How many jobs of `owner` have not ended, and the bytes of pixels, before compression, of all that are kept.

@@ -1,4 +1,4 @@
-"""One supervised worker process for each device of this machine."""
+"""One supervised worker process for each device of this machine (or one for a cluster, see workers/ray.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -18,12 +19,13 @@ from overpaint.errors import Cancelled, Conflict, Exhausted, Internal, Overpaint
 from overpaint.job import EventKind, JobSpec
 
 from overpaint_backend import registry
-from overpaint_backend.engine import Engine
+from overpaint_backend.engine import DeviceFault, Engine
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.journal import about, write_log
 from overpaint_backend.quiet import failure
 from overpaint_backend.workers.run import run_job
+from overpaint_backend.workers.share import Offer
 
 LEASE = 20.0  # seconds; a worker that does not renew for so long has stopped
 PAUSE = 0.05  # seconds between two looks into the queue
@@ -37,7 +39,7 @@ def work(folder: Path, weights: Path, device: str, name: str, log_format: str) -
     write_log(log_format)
     store, spool = Store(folder / "jobs.sqlite"), Spool(folder / "spool")
     server = multiprocessing.parent_process()
-    threading.Thread(target=_renew, args=(store, name), daemon=True).start()
+    threading.Thread(target=renew, args=(store, name), daemon=True).start()
     engine: Engine | None = None
     build = partial(registry.build, device=device, weights=weights)
     while server is None or server.is_alive():
@@ -52,7 +54,8 @@ def work(folder: Path, weights: Path, device: str, name: str, log_format: str) -
                 raise SystemExit(1) from None  # why is in the log already
 
 
-def _renew(store: Store, name: str) -> None:
+def renew(store: Store, name: str) -> None:
+    """Say again and again that the worker lives, until the server that started it is gone."""
     server = multiprocessing.parent_process()
     while server is None or server.is_alive():
         store.renew(name, LEASE)
@@ -60,18 +63,25 @@ def _renew(store: Store, name: str) -> None:
 
 
 def paint_claimed(
-    spec: JobSpec, engine: Engine | None, build: Callable[[str], Engine], store: Store, spool: Spool, worker: str
+    spec: JobSpec,
+    engine: Engine | None,
+    build: Callable[[str], Engine],
+    store: Store,
+    spool: Spool,
+    worker: str,
+    offer: Offer = nullcontext,
 ) -> Engine | None:
     """Run a job that `worker` has claimed and record how it ended; returns the engine, ready for the next job.
 
-    `engine` is the one of the job before; `build` makes another by its name. Raises DeviceFault where the process
+    `engine` is the one of the job before; `build` makes another by its name, and
+    `offer` may bring others who help. Raises DeviceFault where the process
     can compute no more: the job is then back in the queue.
     """
     try:
         if engine is None or engine.card.name != spec.engine:
             engine = None  # let go of the old one's memory before the new one is built
             engine = build(spec.engine)
-        run_job(spec, engine, store, spool, worker)
+        run_job(spec, engine, store, spool, worker, offer)
     except Cancelled:
         store.record(spec.id, EventKind.CANCELLED, worker=worker)
     except Conflict as error:
@@ -103,31 +113,27 @@ def paint_claimed(
     return engine
 
 
-class DeviceFault(Exception):
-    """The device stopped computing for this process; only a new process can go on."""
-
-
 def broke_the_device(error: Exception) -> bool:
     """What torch and CUDA raise when a kernel failed: from then on, every call of the process fails. Torch is not imported here."""
-    return type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
+    return isinstance(error, DeviceFault) or type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
 
 
 class LocalWorkers:
-    """Starts a worker for each device, and another whenever one ends."""
+    """Starts a worker for each device, and another whenever one ends.
 
-    def __init__(
-        self, folder: Path, weights: Path, devices: tuple[str, ...], store: Store, log_format: str = "text"
-    ) -> None:
-        self._folder, self._weights, self._store, self._log_format = folder, weights, store, log_format
+    `lives` says for each device what its process does, given the worker's name: `work`, with all but its last argument.
+    """
+
+    def __init__(self, store: Store, lives: Mapping[str, Callable[[str], None]]) -> None:
+        self._store, self._lives = store, lives
         self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._supervise, args=(one,), daemon=True) for one in lives]
         self._alive: dict[str, float] = {}  # device -> from when on its worker counts
         self.restarts: Counter[str] = Counter()
-        self._threads = [threading.Thread(target=self._supervise, args=(one,), daemon=True) for one in devices]
-        self._devices = devices
         self._processes: dict[str, SpawnProcess] = {}
 
     def start(self) -> None:
-        self._alive = dict.fromkeys(self._devices, 0.0)  # from now on: the first of each is on its way
+        self._alive = dict.fromkeys(self._lives, 0.0)  # from now on: the first of each is on its way
         for thread in self._threads:
             thread.start()
 
@@ -161,12 +167,7 @@ class LocalWorkers:
         doubtful = False
         while not self._stopping.is_set():
             name = f"{device}/{uuid.uuid4().hex[:8]}"
-            process = context.Process(
-                target=work,
-                args=(self._folder, self._weights, device, name, self._log_format),
-                name=name,
-                daemon=True,
-            )
+            process = context.Process(target=self._lives[device], args=(name,), name=name, daemon=True)
             process.start()
             began = time.monotonic()
             self._alive[device] = began + (YOUNG if doubtful else 0)

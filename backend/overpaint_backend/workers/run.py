@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Protocol
@@ -31,6 +32,7 @@ from overpaint_backend.pipeline.plan import Plan, plan_job
 from overpaint_backend.pipeline.region import Box
 from overpaint_backend.pipeline.stitch import stitch
 from overpaint_backend.pipeline.windows import Window, shorter
+from overpaint_backend.workers.share import Offer, Paint, Share
 
 MASK_BYTES = 256 << 20  # of drawn masks that are kept at hand
 
@@ -67,14 +69,14 @@ class Log(Progress, Protocol):
         ...
 
 
-def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: str) -> None:
+def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: str, offer: Offer = nullcontext) -> None:
     """Paint the job and keep its take; windows that the spool holds already are not painted again.
 
-    Raises Cancelled when the job was cancelled, and any OverpaintError for what a person can mend.
+    While windows are painted, `offer` may bring others who help. Raises Cancelled when the job was cancelled, and any OverpaintError for what a person can mend.
     """
     reader = Reader(spec, spool)
     reporter = Reporter(store, spec.id, worker)
-    plan, keys = paint_job(reader, engine, mask_boxes(reader, reporter), reporter)
+    plan, keys = paint_job(reader, engine, mask_boxes(reader, reporter), reporter, offer)
     reporter.window = len(plan.windows)  # all are painted
     digests = []
     for frame, patch in enumerate(take(plan, reader, keys)):
@@ -95,7 +97,9 @@ def mask_boxes(reader: Reader, report: Progress) -> list[Box | None]:
     return boxes
 
 
-def paint_job(reader: Reader, engine: Engine, boxes: Sequence[Box | None], log: Log) -> tuple[Plan, dict[int, str]]:
+def paint_job(
+    reader: Reader, engine: Engine, boxes: Sequence[Box | None], log: Log, offer: Offer = nullcontext
+) -> tuple[Plan, dict[int, str]]:
     """All windows, in smaller ones each time that memory runs out; the plan, and the key of each of its windows.
 
     How often that was is logged, so a job that is resumed has the same plan. Raises Exhausted where no plan is left.
@@ -106,7 +110,7 @@ def paint_job(reader: Reader, engine: Engine, boxes: Sequence[Box | None], log: 
         plan = plan_job(boxes, reader.spec.clip.size, card)
         log.planned(plan, shrunk, f"out of memory: again, in windows of {card.max_frames} frames" if shrunk else "")
         try:
-            return plan, paint_windows(plan, engine, reader, log, plan.windows)
+            return plan, paint_windows(plan, engine, reader, log, plan.windows, offer)
         except (MemoryError, OutOfMemory) as error:
             shrunk += 1
             smaller(engine.card, shrunk, str(error))
@@ -126,31 +130,44 @@ def smaller(card: EngineCard, times: int, why: str = "") -> EngineCard:
     return card
 
 
-def paint_windows(plan: Plan, engine: Engine, reader: Reader, log: Log, wanted: Sequence[Window]) -> dict[int, str]:
+def paint_windows(
+    plan: Plan, engine: Engine, reader: Reader, log: Log, wanted: Sequence[Window], offer: Offer = nullcontext
+) -> dict[int, str]:
     """The keys of all windows that are painted, those `wanted` among them. What is logged is not even looked at.
 
     Raises Unavailable where a window needs the one before, and that is neither painted nor wanted.
     """
-    painter = Painter(engine, reader, plan, log.owner)
-    by = painter.plan_name
-    known = log.windows(by)
-    keys = {number: key for number, key in known.items() if reader.spool.has_window(key)}
-    for window in wanted:
-        if window.index in keys:
-            continue
-        before = window.index - 1
-        if engine.card.chained and before >= 0 and before not in keys:
-            what = f"the window {window.index} begins with what the window {before} ends with, which is not painted yet"
-            raise Unavailable(field="windows", message=what, remedy="Paint the earlier windows first")
-        log.window = window.index
-        while True:
-            key, reused = painter.paint(window, keys.get(before), log)
-            log.keep(window, by, key)
-            if reader.spool.has_window(key):  # what was reused may have been collected before it was the job's
-                break
-        keys[window.index] = key
+    by = Painter(engine, reader, plan, log.owner).plan_name
+    keys = {number: key for number, key in log.windows(by).items() if reader.spool.has_window(key)}
+    first = next((window.index for window in wanted if window.index not in keys), 0)
+    if engine.card.chained and first > 0 and first - 1 not in keys:
+        what = f"the window {first} begins with what the window {first - 1} ends with, which is not painted yet"
+        raise Unavailable(field="windows", message=what, remedy="Paint the earlier windows first")
+
+    def paint_with(one: Engine) -> Paint:
+        painter = Painter(one, reader, plan, log.owner)
+
+        def paint(window: Window, before: str | None, progress: Progress) -> tuple[str, bool]:
+            while True:
+                key, reused = painter.paint(window, before, progress)
+                log.keep(window, by, key)
+                if reader.spool.has_window(key):  # what was reused may have been collected before it was the job's
+                    return key, reused
+
+        return paint
+
+    def count() -> None:
+        log.window = wanted[0].index + sum(window.index in share.keys for window in wanted)
+
+    def done(window: Window, key: str, reused: bool) -> None:
+        count()
         log.done(window, by, key, reused=reused, picture=_picture(window, reader.window(key)[0], plan, reader))
-    return keys
+
+    share = Share(wanted, keys, engine, painter=paint_with, done=done, check=log.check)
+    count()
+    with offer(share):
+        share.paint_all(log)
+    return share.keys
 
 
 class Painter:
@@ -357,7 +374,9 @@ class Reporter:
         self._store.keep_window(self._job, window.index, by, key)
 
     def done(self, window: Window, by: str, key: str, *, reused: bool, picture: Picture) -> None:
-        self._record(EventKind.WINDOW_DONE, window=window.index, reused=reused, picture=picture)
+        # Windows may come in any order: `step` says how many there are.
+        count = {"step": self.window, "steps": self._windows}
+        self._record(EventKind.WINDOW_DONE, window=window.index, reused=reused, picture=picture, **count)
 
     def _record(self, kind: EventKind, **details: Any) -> None:
         self._store.record(self._job, kind, worker=self.worker, windows=self._windows, **details)

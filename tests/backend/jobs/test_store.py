@@ -49,6 +49,15 @@ def test_jobs_are_claimed_in_order_each_once(store: Store) -> None:
     assert store.queue_place(first) == 0
 
 
+def test_workers_of_one_process_live_and_end_together(store: Store) -> None:
+    jobs = [queued(store, number) for number in range(3)]
+    for worker in ("ray/a1/1", "ray/a1/2", "ray/a12/1"):
+        store.claim(worker, -1)  # their leases have run out
+    store.renew("ray/a1", 10)
+    assert store.release() == (jobs[2],)
+    assert store.release("ray/a1") == (jobs[0], jobs[1])
+
+
 def test_a_lost_job_goes_back_and_its_old_worker_is_not_heard(store: Store) -> None:
     job = queued(store, 1)
     queued(store, 2)

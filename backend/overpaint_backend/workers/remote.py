@@ -1,0 +1,218 @@
+"""An engine that paints on another machine: the actor of Ray that holds it there, and its stand-in here."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import pickle
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import overpaint
+import ray
+from overpaint.card import Device, EngineCard
+from overpaint.edit import Edit
+from overpaint.errors import BY_STATUS, Cancelled, Internal, OverpaintError
+from ray.exceptions import GetTimeoutError, RayError
+
+from overpaint_backend import registry
+from overpaint_backend.desk import devices
+from overpaint_backend.engine import (
+    Carry,
+    Conditioning,
+    DeviceFault,
+    Engine,
+    OutOfMemory,
+    Progress,
+    WindowInput,
+    WindowOutput,
+)
+from overpaint_backend.settings import load_settings
+from overpaint_backend.workers.local import broke_the_device
+
+LOOK = 0.2  # seconds between two looks at how far a window is
+log = logging.getLogger(__name__)
+
+Said: TypeAlias = tuple[str, int, int]
+"""stage, step, steps: what an engine tells its Progress."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What an actor says of itself. `obstacles`: for each engine what keeps the device from it ("": nothing)."""
+
+    version: str
+    device: Device
+    obstacles: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of a call. An error is in plain words: what an engine raises may not be known where it is read."""
+
+    result: Any = None
+    error: type[Exception] | None = None
+    words: dict[str, str] = field(default_factory=dict)
+    trace: str = ""
+    said: Said | None = None  # the last report of the engine
+
+
+class DeviceActor:
+    """Paints windows with one device of the cluster. It keeps an engine at hand, and nothing that would be missed."""
+
+    def __init__(self) -> None:
+        self._weights = load_settings().weights  # of this machine: OVERPAINT_WEIGHTS says where
+        self._device = devices()[0]  # Ray shows the actor the one graphics card that is its own
+        self._engine: Engine | None = None
+        self._words: Edit | None = None
+        self._cond: Conditioning = None
+        self._said: tuple[int, Said] | None = None
+        self._stopped = 0
+
+    def report(self) -> Report:
+        cards = registry.usable(self._weights, gpu=self._device.name.startswith("cuda"))
+        obstacles = {card.name: card.obstacle for card in cards}
+        return Report(version=overpaint.__version__, device=self._device, obstacles=obstacles)
+
+    def load(self, name: str) -> Answer:
+        """Have the engine `name` ready; its card and its painter."""
+
+        def build() -> tuple[EngineCard, str]:
+            engine = self._loaded(name)
+            return engine.card, engine.painter
+
+        return self._answer(build)
+
+    def paint(self, number: int, name: str, order: bytes) -> Answer:
+        """The pickled WindowOutput of the pickled `order`: a WindowInput, the Edit's words and the carry.
+
+        `number` is what `said` and `stop` call this window.
+        """
+        # Ray would hand over arrays that cannot be written to, and its own memory with them.
+        cut, words, carry = pickle.loads(order)
+
+        def progress(stage: str, step: int, steps: int) -> None:
+            self._said = number, (stage, step, steps)
+            if self._stopped == number:
+                raise Cancelled(field="job", message="the job was cancelled")
+
+        def painted() -> bytes:
+            engine = self._loaded(name)
+            if words != self._words:
+                self._words, self._cond = None, None
+                self._cond, self._words = engine.encode(words), words
+            return pickle.dumps(engine.paint(cut, self._cond, carry, progress), pickle.HIGHEST_PROTOCOL)
+
+        return self._answer(painted, number)
+
+    @ray.method(concurrency_group="control")
+    def said(self, number: int) -> Said | None:
+        """What the engine reported last of the window `number`, if anything."""
+        return self._last(number)
+
+    @ray.method(concurrency_group="control")
+    def stop(self, number: int) -> None:
+        """Stop painting the window `number` at the engine's next step."""
+        self._stopped = number
+
+    def _last(self, number: int) -> Said | None:
+        return self._said[1] if self._said and self._said[0] == number else None
+
+    def _loaded(self, name: str) -> Engine:
+        if self._engine is None or self._engine.card.name != name:
+            self._forget()  # the old one's memory, before the new one is built
+            self._engine = registry.build(name, self._device.name, self._weights)
+        return self._engine
+
+    def _forget(self) -> None:
+        self._engine = self._words = self._cond = None
+
+    def _answer(self, act: Callable[[], Any], number: int = 0) -> Answer:
+        try:
+            return Answer(result=act(), said=self._last(number))
+        except OverpaintError as error:
+            words = {"field": error.field, "message": error.message, "remedy": error.remedy}
+            known = OutOfMemory if isinstance(error, OutOfMemory) else BY_STATUS[error.status]
+            return Answer(error=known, words=words)
+        except MemoryError as error:
+            self._forget()
+            words = {"field": "device", "message": str(error) or "it ran out"}
+            return Answer(error=OutOfMemory, words=words, trace=traceback.format_exc())
+        except Exception as error:
+            self._forget()
+            if broke_the_device(error):
+                return Answer(error=DeviceFault, words={"message": str(error).partition("\n")[0]})
+            what = f"the engine failed: {type(error).__name__}: {error}"
+            words = {"field": "engine", "message": what, "remedy": "The server's log has the details"}
+            return Answer(error=Internal, words=words, trace=traceback.format_exc())
+
+
+def start_actor(**asked: Any) -> Any:
+    """An actor with what is `asked` of Ray. Another takes the place of one that died, so Ray starts none again."""
+    options: dict[str, Any] = {"max_restarts": 0, "concurrency_groups": {"control": 2}}
+    actor: Any = ray.remote(**options)
+    return actor(DeviceActor).options(**asked).remote()
+
+
+class RemoteEngine:
+    """The engine that an actor has loaded, as the walk of a job knows engines. `where` is its device, in words.
+
+    Raises DeviceFault wherever the actor, its node or the way there is lost.
+    """
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, actor: Any, name: str, where: str) -> None:
+        self._actor, self._where = actor, where
+        self.card, self.painter = self._result(actor.load.remote(name)).result
+
+    def encode(self, edit: Edit) -> Conditioning:
+        """The words themselves: what the engine makes of them stays where the engine is."""
+        return edit
+
+    def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
+        """Paint one window. What `progress` raises stops it over there, and passes on once the device is free."""
+        number = next(self._numbers)
+        order = pickle.dumps((cut, cond, carry), pickle.HIGHEST_PROTOCOL)
+        answer = self._actor.paint.remote(number, self.card.name, order)
+        said: Said | None = None
+        try:
+            while not ray.wait([answer], timeout=LOOK)[0]:
+                said = self._said(number) or said
+                if said is not None:
+                    progress(*said)
+        except RayError as error:
+            raise self._lost(error) from error
+        except BaseException:
+            self._actor.stop.remote(number)
+            ray.wait([answer])
+            raise
+        found = self._result(answer)
+        if found.said is not None:
+            progress(*found.said)
+        return pickle.loads(found.result)
+
+    def _said(self, number: int) -> Said | None:
+        try:
+            return ray.get(self._actor.said.remote(number), timeout=LOOK)
+        except GetTimeoutError:
+            return None  # it is busy, or its node is on the way to be lost; Ray says so in its time
+
+    def _result(self, answer: Any) -> Answer:
+        try:
+            found: Answer = ray.get(answer)
+        except RayError as error:
+            raise self._lost(error) from error
+        if found.error is None:
+            return found
+        if found.trace:
+            log.error("%s\n%s", self._where, found.trace)
+        if found.error is DeviceFault:
+            raise DeviceFault(f"{self._where}: {found.words['message']}")
+        raise found.error(**found.words)
+
+    def _lost(self, error: RayError) -> DeviceFault:
+        first = str(error).strip().partition("\n")[0]
+        return DeviceFault(f"{self._where} was lost ({type(error).__name__}: {first})")
