@@ -270,10 +270,12 @@ class Desk:
                 what = f"the frame {digest[:12]} is {_said(found, has)}, and {_said(shape, depth)} is wanted"
                 raise Invalid(field="frames", message=what, remedy="Say the size and depth that the frames have")
 
-    def watch(
-        self, caller: Caller, job: str, after: int, wanted: Callable[[], bool] = lambda: True
-    ) -> Iterator[JobEvent]:
-        """The events after number `after`, those to come as well; ends when the job has ended, or is not `wanted` any more.
+    def watch(self, caller: Caller, job: str, after: int) -> Iterator[JobEvent]:
+        """The events after number `after`, those to come as well; ends when the job has ended."""
+        return (event for event in self.looks(caller, job, after) if event is not None)
+
+    def looks(self, caller: Caller, job: str, after: int) -> Iterator[JobEvent | None]:
+        """As `watch`, with None for each look that found nothing new: so often may whoever watches think of leaving.
 
         Raises Invalid where `after` did not happen: whoever waits for what follows it would wait for ever.
         """
@@ -291,12 +293,13 @@ class Desk:
                 after = event.number
                 waiting = event.kind in QUEUEING
                 yield replace(event, queue_place=self._store.queue_place(job)) if waiting else event
-            if state.ended or not wanted():
+            if state.ended:
                 return
             if closing:
                 raise Unavailable(
                     field="server", message="the server is going down", remedy="Watch again when it is back"
                 )
+            yield None
             time.sleep(LOOK)
 
     def take(self, caller: Caller, job: str, start: int) -> tuple[tuple[str, ...], Iterator[np.ndarray]]:

@@ -26,6 +26,14 @@ from overpaint_backend.workers.local import LocalWorkers
 
 THREADS = 64  # each watching client holds one
 MAX_MESSAGE = 64 << 20  # bytes; a job of 20 000 frames with strokes on every one fits
+OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_time_ms", 20_000),  # a client that is gone and never said so gives its thread back
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # clients ask every 10 seconds whether we are there
+    ("grpc.http2.max_ping_strikes", 0),
+)
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["OverpaintService"].full_name
 log = logging.getLogger(__name__)
 
@@ -46,7 +54,7 @@ class Server:
         self._grpc = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="call"),
             interceptors=[Doorkeeper(door)],
-            options=(("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.so_reuseport", 0)),
+            options=OPTIONS,
         )
         maker = GuideMaker(folder / "spool", settings.weights, devices()[0].name)
         service_pb2_grpc.add_OverpaintServiceServicer_to_server(Service(self._desk, door, maker.make), self._grpc)

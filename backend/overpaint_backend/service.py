@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -132,8 +133,17 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
     def WatchJob(
         self, request: service_pb2.WatchJobRequest, caller: Caller, context: grpc.ServicerContext
     ) -> Iterator[Any]:
-        for event in self._desk.watch(caller, request.job_id, request.after_event, context.is_active):
-            yield service_pb2.WatchJobResponse(event=wire.event_to_wire(event))
+        said = 0.0
+        for event in self._desk.looks(caller, request.job_id, request.after_event):
+            if event is not None:
+                yield service_pb2.WatchJobResponse(event=wire.event_to_wire(event))
+            elif request.beat_seconds and time.monotonic() - said >= request.beat_seconds:
+                yield service_pb2.WatchJobResponse()
+            else:
+                if not context.is_active():
+                    return  # nobody listens any more
+                continue
+            said = time.monotonic()
 
     @_streams
     def FetchFrames(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -19,13 +22,25 @@ from overpaint.edit import Edit
 from overpaint.errors import BY_STATUS, Cancelled, Internal, Invalid, OverpaintError, Unauthenticated, Unavailable
 from overpaint.job import JobEvent, JobSpec, JobState, JobSummary
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
+from overpaint.patience import Cut, Patience
 from overpaint.v1 import guides_pb2, service_pb2_grpc
 from overpaint.v1 import service_pb2 as pb
 
 SECONDS = 30.0  # for calls that answer at once
 ERROR_KEY = "overpaint-error-bin"
 MAX_MESSAGE = 64 << 20  # bytes
-RECONNECT = 8000  # milliseconds: gRPC would let two minutes pass before it tries a server again that was away
+BEAT = 5  # seconds between two signs of life of a server that has nothing to tell
+STALL = 30.0  # seconds in which something must move on a stream
+OPTIONS = (
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_reconnect_backoff_ms", 8_000),  # gRPC would let two minutes pass before it tries a server again
+    ("grpc.keepalive_time_ms", 10_000),  # a line that is dead, and was never closed, is found out in twice that
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),  # however long a job is silent
+)
+# What gRPC says where something between the two ends cut the line, in the words of no server.
+CUT = ("RST_STREAM", "GOAWAY", "Stream removed", "reset", "closed", "Broken pipe")
 
 
 class Client:
@@ -35,18 +50,18 @@ class Client:
     `certificate` (the server's, or its authority's, PEM), or against the system's authorities. `token` is shown on every call.
     Every method raises an OverpaintError in the server's words, or Unavailable where no server answers. A method may
     be called from any thread.
+    `send`, `watch` and `fetch` go on after a cut, where they stopped, until nothing has moved for `patience` seconds; a
+    server that starts anew is a cut like any other.
     """
 
-    def __init__(self, address: str, *, token: str = "", certificate: Path | None = None) -> None:
+    def __init__(
+        self, address: str, *, token: str = "", certificate: Path | None = None, patience: float = 0.0
+    ) -> None:
         self.address = address
         self.sent_bytes = 0
+        self._patience, self._closed = patience, threading.Event()
         here = is_here(host_of(address))
-        options = (
-            ("grpc.max_send_message_length", MAX_MESSAGE),
-            ("grpc.max_receive_message_length", MAX_MESSAGE),
-            ("grpc.max_reconnect_backoff_ms", RECONNECT),
-            ("grpc.enable_http_proxy", int(not here)),  # no studio's proxy knows the way to this very machine
-        )
+        options = (*OPTIONS, ("grpc.enable_http_proxy", int(not here)))  # no studio's proxy knows the way to this machine
         if here and certificate is None:
             self._channel = grpc.insecure_channel(address, options)
         else:
@@ -60,6 +75,7 @@ class Client:
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
 
     def close(self) -> None:
+        self._closed.set()
         self._channel.close()
 
     def __enter__(self) -> Client:
@@ -94,12 +110,33 @@ class Client:
         answer = self._call(self._stub.OpenJob, pb.OpenJobRequest(spec=wire.spec_to_wire(spec), priority=priority))
         return wire.state_from_wire(answer.state), tuple(digest.hex() for digest in answer.missing)
 
+    def send(
+        self, spec: JobSpec, read: Callable[[str], np.ndarray], priority: int = 0, cut: Cut | None = None
+    ) -> JobState:
+        """Open the job, send the pixels that the server lacks, put it into the queue; its state.
+
+        `read` gives the pixels of a digest, "h w c" uint8 or uint16. After a cut only what is still missing is sent.
+        """
+        patience = Patience(self._patience, self._closed, cut)
+        least: float = math.inf
+        while True:
+            try:
+                _, missing = self.open_job(spec, priority)
+                if len(missing) < least:
+                    least = len(missing)
+                    patience.moved()
+                if missing:
+                    self.upload(spec.id, map(read, missing), missing)
+                return self.seal_job(spec.id)
+            except OverpaintError as error:
+                patience.rest(error)
+
     def upload(self, job: str, frames: Iterable[np.ndarray], names: Iterable[str] | None = None) -> int:
-        """Send frames ("h w c", uint8 or uint16) that the job names; returns the bytes that travelled.
+        """Send frames ("h w c", uint8 or uint16) that the job names, once; returns the bytes that travelled.
 
         `names` are the frames' digests where they are at hand, as they are after `open_job`: nothing is hashed twice.
-
-        After a cut, open the job again: what arrived whole is no longer missing.
+        Raises Unavailable after a cut, and where the server takes nothing for STALL seconds. What arrived whole by then
+        is no longer missing.
         """
 
         trouble: list[Exception] = []  # gRPC would hide it behind a status of its own
@@ -110,42 +147,92 @@ class Client:
                     request = pb.UploadFramesRequest(job_id=job)
                     wire.chunk_to_wire(chunk, request.chunk)
                     self.sent_bytes += request.ByteSize()
+                    stall.expect()  # gRPC asks for the next when this one is on its way
                     yield request
+                    stall.rest()
+                stall.expect()
             except Exception as error:
                 trouble.append(error)
                 raise
 
-        try:
-            with self._in_words():
-                return self._stub.UploadFrames(requests(), metadata=self._metadata).bytes
-        except OverpaintError:
-            if trouble:
-                raise trouble[0] from None
-            raise
+        with _Stall() as stall, self._in_words(stall):
+            call = self._stub.UploadFrames.future(requests(), metadata=self._metadata)
+            stall.guard(call.cancel)
+            try:
+                return call.result().bytes
+            except grpc.RpcError:
+                if trouble:
+                    raise trouble[0] from None
+                raise
+            finally:
+                call.cancel()
 
     def seal_job(self, job: str) -> JobState:
         return wire.state_from_wire(self._call(self._stub.SealJob, pb.SealJobRequest(job_id=job)).state)
 
-    def watch(self, job: str, after: int = 0) -> Iterator[JobEvent]:
+    def watch(self, job: str, after: int = 0, cut: Cut | None = None) -> Iterator[JobEvent]:
         """The events after number `after`, as they happen; ends when the job has ended."""
-        with self._in_words():
-            stream = self._stub.WatchJob(pb.WatchJobRequest(job_id=job, after_event=after), metadata=self._metadata)
+        patience = Patience(self._patience, self._closed, cut)
+        while True:
             try:
-                for answer in stream:
-                    yield wire.event_from_wire(answer.event)
-            finally:
-                stream.cancel()
+                for event in self._watch(job, after):
+                    patience.moved()
+                    if event is not None:
+                        after = event.number
+                        yield event
+                return
+            except OverpaintError as error:
+                patience.rest(error)
 
-    def fetch(self, job: str, start: int = 0) -> Iterator[np.ndarray]:
+    def _watch(self, job: str, after: int) -> Iterator[JobEvent | None]:
+        """Until the first cut; None is a sign of life."""
+        request = pb.WatchJobRequest(job_id=job, after_event=after, beat_seconds=BEAT)
+        with self._stream(self._stub.WatchJob, request) as (answers, stall):
+            beats = False  # an older server gives no sign, so none is expected of it
+            for answer in answers:
+                event = wire.event_from_wire(answer.event) if answer.HasField("event") else None
+                beats = beats or event is None
+                stall.rest()
+                yield event
+                if beats:
+                    stall.expect()
+
+    def fetch(self, job: str, start: int = 0, cut: Cut | None = None) -> Iterator[np.ndarray]:
         """The take's frames from `start` on: patches "h w 4" over the source (see colour.lay_over)."""
-        with self._in_words():
-            stream = self._stub.FetchFrames(
-                pb.FetchFramesRequest(job_id=job, from_frame=start), metadata=self._metadata
-            )
+        patience = Patience(self._patience, self._closed, cut)
+        while True:
             try:
-                pieces = (wire.chunk_from_wire(answer.chunk) for answer in stream)
-                for _, frame in chunks.unpack(pieces, codec.Limits()):
+                for frame in self._fetch(job, start):
+                    patience.moved()
+                    start += 1
                     yield frame
+                return
+            except OverpaintError as error:
+                patience.rest(error)
+
+    def _fetch(self, job: str, start: int) -> Iterator[np.ndarray]:
+        """Until the first cut."""
+        request = pb.FetchFramesRequest(job_id=job, from_frame=start)
+        with self._stream(self._stub.FetchFrames, request) as (answers, stall):
+
+            def pieces() -> Iterator[chunks.Chunk]:
+                stall.expect()
+                for answer in answers:
+                    stall.rest()  # whoever takes the frames may take their time
+                    yield wire.chunk_from_wire(answer.chunk)
+                    stall.expect()
+
+            for _, frame in chunks.unpack(pieces(), codec.Limits()):
+                yield frame
+
+    @contextmanager
+    def _stream(self, method: Callable[..., Any], request: Any) -> Generator[tuple[Iterator[Any], _Stall], None, None]:
+        """A stream of answers, and what ends it where it stalls."""
+        with _Stall() as stall, self._in_words(stall):
+            stream = method(request, metadata=self._metadata)
+            stall.guard(stream.cancel)
+            try:
+                yield stream, stall
             finally:
                 stream.cancel()
 
@@ -189,27 +276,29 @@ class Client:
         return request
 
     @contextmanager
-    def _in_words(self) -> Generator[None, None, None]:
+    def _in_words(self, stall: _Stall | None = None) -> Generator[None, None, None]:
         try:
             yield
-        except grpc.RpcError as error:
+        except (grpc.RpcError, grpc.FutureCancelledError) as error:
+            if stall is not None and stall.ended:
+                raise self._away(f"nothing moved for {STALL:.0f} seconds") from None
             raise self._translate(error) from None
 
     def _translate(self, error: Any) -> OverpaintError:
         """The server's own words where it sent them; ours where the call never came that far."""
+        if isinstance(error, grpc.FutureCancelledError):
+            return Cancelled(field="server", message="the call was cancelled")
         status = error.code()
         metadata: dict[str, Any] = dict(error.trailing_metadata() or ())
         kind = BY_STATUS.get(status.name, Internal)
         if ERROR_KEY in metadata:
             detail = pb.ErrorDetail.FromString(metadata[ERROR_KEY])
             return kind(field=detail.field, message=detail.message, remedy=detail.remedy)
-        if status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-            why = str(error.details()).rpartition(": ")[2]  # before it, gRPC names each layer and address
-            return Unavailable(
-                field="server",
-                message=f"no server answers at {self.address} ({why})",
-                remedy="Start it with `overpaint serve`, or correct the address",
-            )
+        why = str(error.details())
+        ours = "Locally" in why or "Channel closed" in why  # cancelled here, and not by the server or what lies between
+        cut = status.name in ("INTERNAL", "UNKNOWN", "CANCELLED") and any(word in why for word in CUT) and not ours
+        if cut or status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            return self._away(why.rpartition(": ")[2])  # before it, gRPC names each layer and address
         if status is grpc.StatusCode.UNAUTHENTICATED:
             return Unauthenticated(field="token", message=error.details(), remedy="Check the token")
         if status is grpc.StatusCode.CANCELLED:
@@ -217,6 +306,45 @@ class Client:
         return kind(
             field="server", message=f"{status.name}: {error.details()}", remedy="The server's log has the details"
         )
+
+
+    def _away(self, why: str) -> Unavailable:
+        return Unavailable(
+            field="server",
+            message=f"no server answers at {self.address} ({why})",
+            remedy="Start it with `overpaint serve`, or correct the address",
+        )
+
+
+class _Stall:
+    """Ends a call on which nothing moves for STALL seconds while something is expected."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._due = math.inf
+        self._over = threading.Event()
+
+    def __enter__(self) -> _Stall:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def expect(self) -> None:
+        self._due = time.monotonic() + STALL
+
+    def rest(self) -> None:
+        self._due = math.inf
+
+    def guard(self, cancel: Callable[[], object]) -> None:
+        threading.Thread(target=self._guard, args=(cancel,), daemon=True, name="overpaint-stall").start()
+
+    def _guard(self, cancel: Callable[[], object]) -> None:
+        while not self._over.wait(1.0):
+            if time.monotonic() > self._due:
+                self.ended = True
+                cancel()
+                return
 
 
 class GuideCall:

@@ -30,7 +30,7 @@ from overpaint_backend.pipeline.region import Box
 from overpaint_backend.pipeline.stitch import stitch
 from overpaint_backend.pipeline.windows import Window, shorter
 
-MASK_BYTES = 256 << 20  # of drawn masks that are kept at hand
+MASK_BYTES = 64 << 20  # of drawn masks that are kept at hand: enough for where two windows overlap, and for still ones
 
 
 def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: str) -> None:

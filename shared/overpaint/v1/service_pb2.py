@@ -28,7 +28,7 @@ from overpaint.v1 import guides_pb2 as overpaint_dot_v1_dot_guides__pb2
 from overpaint.v1 import jobs_pb2 as overpaint_dot_v1_dot_jobs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aoverpaint/v1/service.proto\x12\x0coverpaint.v1\x1a\x1aoverpaint/v1/engines.proto\x1a\x19overpaint/v1/frames.proto\x1a\x19overpaint/v1/guides.proto\x1a\x17overpaint/v1/jobs.proto\"\x12\n\x10GetServerRequest\";\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x04\"\x98\x01\n\x11GetServerResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12#\n\x06\x63odecs\x18\x02 \x03(\x0e\x32\x13.overpaint.v1.Codec\x12%\n\x07\x64\x65vices\x18\x03 \x03(\x0b\x32\x14.overpaint.v1.Device\x12\x12\n\nmax_frames\x18\x04 \x01(\x04\x12\x12\n\nmax_pixels\x18\x05 \x01(\x04\"\x14\n\x12ListEnginesRequest\"@\n\x13ListEnginesResponse\x12)\n\x07\x65ngines\x18\x01 \x03(\x0b\x32\x18.overpaint.v1.EngineCard\"\x87\x01\n\x12\x45stimateJobRequest\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12 \n\x04size\x18\x02 \x01(\x0b\x32\x12.overpaint.v1.Size\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\r\x12\x0e\n\x06length\x18\x04 \x01(\r\x12 \n\x04\x65\x64it\x18\x05 \x01(\x0b\x32\x12.overpaint.v1.Edit\"\xa6\x01\n\x13\x45stimateJobResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12\x0f\n\x07windows\x18\x02 \x01(\r\x12\'\n\x0bwindow_size\x18\x03 \x01(\x0b\x32\x12.overpaint.v1.Size\x12\x13\n\x0bpixel_bytes\x18\x04 \x01(\x04\x12\x14\n\x07seconds\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06\x64\x65vice\x18\x06 \x01(\tB\n\n\x08_seconds\"G\n\x0eOpenJobRequest\x12#\n\x04spec\x18\x01 \x01(\x0b\x32\x15.overpaint.v1.JobSpec\x12\x10\n\x08priority\x18\x02 \x01(\x11\"I\n\x0fOpenJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\x12\x0f\n\x07missing\x18\x02 \x03(\x0c\"N\n\x13UploadFramesRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\'\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x18.overpaint.v1.FrameChunk\"5\n\x14UploadFramesResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\" \n\x0eSealJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"8\n\x0fSealJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"6\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x66ter_event\x18\x02 \x01(\x04\"9\n\x10WatchJobResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.overpaint.v1.JobEvent\"\\\n\x12\x46\x65tchFramesRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nfrom_frame\x18\x02 \x01(\r\x12\"\n\x05\x63odec\x18\x03 \x01(\x0e\x32\x13.overpaint.v1.Codec\">\n\x13\x46\x65tchFramesResponse\x12\'\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x18.overpaint.v1.FrameChunk\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x11\x43\x61ncelJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"!\n\x0fPauseJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10PauseJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"\"\n\x10ResumeJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x11ResumeJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"\"\n\x10MoveJobUpRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x11MoveJobUpResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"!\n\x0fRetryJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10RetryJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"\x11\n\x0fListJobsRequest\":\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.overpaint.v1.JobSummary\"\"\n\x10\x44\x65leteJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x13\n\x11\x44\x65leteJobResponse\"=\n\x0b\x45rrorDetail\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06remedy\x18\x03 \x01(\t2\xff\t\n\x10OverpaintService\x12L\n\tGetServer\x12\x1e.overpaint.v1.GetServerRequest\x1a\x1f.overpaint.v1.GetServerResponse\x12R\n\x0bListEngines\x12 .overpaint.v1.ListEnginesRequest\x1a!.overpaint.v1.ListEnginesResponse\x12R\n\x0b\x45stimateJob\x12 .overpaint.v1.EstimateJobRequest\x1a!.overpaint.v1.EstimateJobResponse\x12\x46\n\x07OpenJob\x12\x1c.overpaint.v1.OpenJobRequest\x1a\x1d.overpaint.v1.OpenJobResponse\x12W\n\x0cUploadFrames\x12!.overpaint.v1.UploadFramesRequest\x1a\".overpaint.v1.UploadFramesResponse(\x01\x12\x46\n\x07SealJob\x12\x1c.overpaint.v1.SealJobRequest\x1a\x1d.overpaint.v1.SealJobResponse\x12K\n\x08WatchJob\x12\x1d.overpaint.v1.WatchJobRequest\x1a\x1e.overpaint.v1.WatchJobResponse0\x01\x12T\n\x0b\x46\x65tchFrames\x12 .overpaint.v1.FetchFramesRequest\x1a!.overpaint.v1.FetchFramesResponse0\x01\x12L\n\tCancelJob\x12\x1e.overpaint.v1.CancelJobRequest\x1a\x1f.overpaint.v1.CancelJobResponse\x12I\n\x08PauseJob\x12\x1d.overpaint.v1.PauseJobRequest\x1a\x1e.overpaint.v1.PauseJobResponse\x12L\n\tResumeJob\x12\x1e.overpaint.v1.ResumeJobRequest\x1a\x1f.overpaint.v1.ResumeJobResponse\x12L\n\tMoveJobUp\x12\x1e.overpaint.v1.MoveJobUpRequest\x1a\x1f.overpaint.v1.MoveJobUpResponse\x12I\n\x08RetryJob\x12\x1d.overpaint.v1.RetryJobRequest\x1a\x1e.overpaint.v1.RetryJobResponse\x12I\n\x08ListJobs\x12\x1d.overpaint.v1.ListJobsRequest\x1a\x1e.overpaint.v1.ListJobsResponse\x12L\n\tDeleteJob\x12\x1e.overpaint.v1.DeleteJobRequest\x1a\x1f.overpaint.v1.DeleteJobResponse\x12P\n\tMakeGuide\x12\x1e.overpaint.v1.MakeGuideRequest\x1a\x1f.overpaint.v1.MakeGuideResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aoverpaint/v1/service.proto\x12\x0coverpaint.v1\x1a\x1aoverpaint/v1/engines.proto\x1a\x19overpaint/v1/frames.proto\x1a\x19overpaint/v1/guides.proto\x1a\x17overpaint/v1/jobs.proto\"\x12\n\x10GetServerRequest\";\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x04\"\x98\x01\n\x11GetServerResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12#\n\x06\x63odecs\x18\x02 \x03(\x0e\x32\x13.overpaint.v1.Codec\x12%\n\x07\x64\x65vices\x18\x03 \x03(\x0b\x32\x14.overpaint.v1.Device\x12\x12\n\nmax_frames\x18\x04 \x01(\x04\x12\x12\n\nmax_pixels\x18\x05 \x01(\x04\"\x14\n\x12ListEnginesRequest\"@\n\x13ListEnginesResponse\x12)\n\x07\x65ngines\x18\x01 \x03(\x0b\x32\x18.overpaint.v1.EngineCard\"\x87\x01\n\x12\x45stimateJobRequest\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12 \n\x04size\x18\x02 \x01(\x0b\x32\x12.overpaint.v1.Size\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\r\x12\x0e\n\x06length\x18\x04 \x01(\r\x12 \n\x04\x65\x64it\x18\x05 \x01(\x0b\x32\x12.overpaint.v1.Edit\"\xa6\x01\n\x13\x45stimateJobResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12\x0f\n\x07windows\x18\x02 \x01(\r\x12\'\n\x0bwindow_size\x18\x03 \x01(\x0b\x32\x12.overpaint.v1.Size\x12\x13\n\x0bpixel_bytes\x18\x04 \x01(\x04\x12\x14\n\x07seconds\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06\x64\x65vice\x18\x06 \x01(\tB\n\n\x08_seconds\"G\n\x0eOpenJobRequest\x12#\n\x04spec\x18\x01 \x01(\x0b\x32\x15.overpaint.v1.JobSpec\x12\x10\n\x08priority\x18\x02 \x01(\x11\"I\n\x0fOpenJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\x12\x0f\n\x07missing\x18\x02 \x03(\x0c\"N\n\x13UploadFramesRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\'\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x18.overpaint.v1.FrameChunk\"5\n\x14UploadFramesResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\" \n\x0eSealJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"8\n\x0fSealJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"L\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x66ter_event\x18\x02 \x01(\x04\x12\x14\n\x0c\x62\x65\x61t_seconds\x18\x03 \x01(\r\"9\n\x10WatchJobResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.overpaint.v1.JobEvent\"\\\n\x12\x46\x65tchFramesRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nfrom_frame\x18\x02 \x01(\r\x12\"\n\x05\x63odec\x18\x03 \x01(\x0e\x32\x13.overpaint.v1.Codec\">\n\x13\x46\x65tchFramesResponse\x12\'\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x18.overpaint.v1.FrameChunk\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x11\x43\x61ncelJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"!\n\x0fPauseJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10PauseJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"\"\n\x10ResumeJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x11ResumeJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"\"\n\x10MoveJobUpRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x11MoveJobUpResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"!\n\x0fRetryJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10RetryJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"\x11\n\x0fListJobsRequest\":\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.overpaint.v1.JobSummary\"\"\n\x10\x44\x65leteJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x13\n\x11\x44\x65leteJobResponse\"=\n\x0b\x45rrorDetail\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06remedy\x18\x03 \x01(\t2\xff\t\n\x10OverpaintService\x12L\n\tGetServer\x12\x1e.overpaint.v1.GetServerRequest\x1a\x1f.overpaint.v1.GetServerResponse\x12R\n\x0bListEngines\x12 .overpaint.v1.ListEnginesRequest\x1a!.overpaint.v1.ListEnginesResponse\x12R\n\x0b\x45stimateJob\x12 .overpaint.v1.EstimateJobRequest\x1a!.overpaint.v1.EstimateJobResponse\x12\x46\n\x07OpenJob\x12\x1c.overpaint.v1.OpenJobRequest\x1a\x1d.overpaint.v1.OpenJobResponse\x12W\n\x0cUploadFrames\x12!.overpaint.v1.UploadFramesRequest\x1a\".overpaint.v1.UploadFramesResponse(\x01\x12\x46\n\x07SealJob\x12\x1c.overpaint.v1.SealJobRequest\x1a\x1d.overpaint.v1.SealJobResponse\x12K\n\x08WatchJob\x12\x1d.overpaint.v1.WatchJobRequest\x1a\x1e.overpaint.v1.WatchJobResponse0\x01\x12T\n\x0b\x46\x65tchFrames\x12 .overpaint.v1.FetchFramesRequest\x1a!.overpaint.v1.FetchFramesResponse0\x01\x12L\n\tCancelJob\x12\x1e.overpaint.v1.CancelJobRequest\x1a\x1f.overpaint.v1.CancelJobResponse\x12I\n\x08PauseJob\x12\x1d.overpaint.v1.PauseJobRequest\x1a\x1e.overpaint.v1.PauseJobResponse\x12L\n\tResumeJob\x12\x1e.overpaint.v1.ResumeJobRequest\x1a\x1f.overpaint.v1.ResumeJobResponse\x12L\n\tMoveJobUp\x12\x1e.overpaint.v1.MoveJobUpRequest\x1a\x1f.overpaint.v1.MoveJobUpResponse\x12I\n\x08RetryJob\x12\x1d.overpaint.v1.RetryJobRequest\x1a\x1e.overpaint.v1.RetryJobResponse\x12I\n\x08ListJobs\x12\x1d.overpaint.v1.ListJobsRequest\x1a\x1e.overpaint.v1.ListJobsResponse\x12L\n\tDeleteJob\x12\x1e.overpaint.v1.DeleteJobRequest\x1a\x1f.overpaint.v1.DeleteJobResponse\x12P\n\tMakeGuide\x12\x1e.overpaint.v1.MakeGuideRequest\x1a\x1f.overpaint.v1.MakeGuideResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,43 +62,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEALJOBRESPONSE']._serialized_start=1099
   _globals['_SEALJOBRESPONSE']._serialized_end=1155
   _globals['_WATCHJOBREQUEST']._serialized_start=1157
-  _globals['_WATCHJOBREQUEST']._serialized_end=1211
-  _globals['_WATCHJOBRESPONSE']._serialized_start=1213
-  _globals['_WATCHJOBRESPONSE']._serialized_end=1270
-  _globals['_FETCHFRAMESREQUEST']._serialized_start=1272
-  _globals['_FETCHFRAMESREQUEST']._serialized_end=1364
-  _globals['_FETCHFRAMESRESPONSE']._serialized_start=1366
-  _globals['_FETCHFRAMESRESPONSE']._serialized_end=1428
-  _globals['_CANCELJOBREQUEST']._serialized_start=1430
-  _globals['_CANCELJOBREQUEST']._serialized_end=1464
-  _globals['_CANCELJOBRESPONSE']._serialized_start=1466
-  _globals['_CANCELJOBRESPONSE']._serialized_end=1524
-  _globals['_PAUSEJOBREQUEST']._serialized_start=1526
-  _globals['_PAUSEJOBREQUEST']._serialized_end=1559
-  _globals['_PAUSEJOBRESPONSE']._serialized_start=1561
-  _globals['_PAUSEJOBRESPONSE']._serialized_end=1618
-  _globals['_RESUMEJOBREQUEST']._serialized_start=1620
-  _globals['_RESUMEJOBREQUEST']._serialized_end=1654
-  _globals['_RESUMEJOBRESPONSE']._serialized_start=1656
-  _globals['_RESUMEJOBRESPONSE']._serialized_end=1714
-  _globals['_MOVEJOBUPREQUEST']._serialized_start=1716
-  _globals['_MOVEJOBUPREQUEST']._serialized_end=1750
-  _globals['_MOVEJOBUPRESPONSE']._serialized_start=1752
-  _globals['_MOVEJOBUPRESPONSE']._serialized_end=1810
-  _globals['_RETRYJOBREQUEST']._serialized_start=1812
-  _globals['_RETRYJOBREQUEST']._serialized_end=1845
-  _globals['_RETRYJOBRESPONSE']._serialized_start=1847
-  _globals['_RETRYJOBRESPONSE']._serialized_end=1904
-  _globals['_LISTJOBSREQUEST']._serialized_start=1906
-  _globals['_LISTJOBSREQUEST']._serialized_end=1923
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1925
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1983
-  _globals['_DELETEJOBREQUEST']._serialized_start=1985
-  _globals['_DELETEJOBREQUEST']._serialized_end=2019
-  _globals['_DELETEJOBRESPONSE']._serialized_start=2021
-  _globals['_DELETEJOBRESPONSE']._serialized_end=2040
-  _globals['_ERRORDETAIL']._serialized_start=2042
-  _globals['_ERRORDETAIL']._serialized_end=2103
-  _globals['_OVERPAINTSERVICE']._serialized_start=2106
-  _globals['_OVERPAINTSERVICE']._serialized_end=3385
+  _globals['_WATCHJOBREQUEST']._serialized_end=1233
+  _globals['_WATCHJOBRESPONSE']._serialized_start=1235
+  _globals['_WATCHJOBRESPONSE']._serialized_end=1292
+  _globals['_FETCHFRAMESREQUEST']._serialized_start=1294
+  _globals['_FETCHFRAMESREQUEST']._serialized_end=1386
+  _globals['_FETCHFRAMESRESPONSE']._serialized_start=1388
+  _globals['_FETCHFRAMESRESPONSE']._serialized_end=1450
+  _globals['_CANCELJOBREQUEST']._serialized_start=1452
+  _globals['_CANCELJOBREQUEST']._serialized_end=1486
+  _globals['_CANCELJOBRESPONSE']._serialized_start=1488
+  _globals['_CANCELJOBRESPONSE']._serialized_end=1546
+  _globals['_PAUSEJOBREQUEST']._serialized_start=1548
+  _globals['_PAUSEJOBREQUEST']._serialized_end=1581
+  _globals['_PAUSEJOBRESPONSE']._serialized_start=1583
+  _globals['_PAUSEJOBRESPONSE']._serialized_end=1640
+  _globals['_RESUMEJOBREQUEST']._serialized_start=1642
+  _globals['_RESUMEJOBREQUEST']._serialized_end=1676
+  _globals['_RESUMEJOBRESPONSE']._serialized_start=1678
+  _globals['_RESUMEJOBRESPONSE']._serialized_end=1736
+  _globals['_MOVEJOBUPREQUEST']._serialized_start=1738
+  _globals['_MOVEJOBUPREQUEST']._serialized_end=1772
+  _globals['_MOVEJOBUPRESPONSE']._serialized_start=1774
+  _globals['_MOVEJOBUPRESPONSE']._serialized_end=1832
+  _globals['_RETRYJOBREQUEST']._serialized_start=1834
+  _globals['_RETRYJOBREQUEST']._serialized_end=1867
+  _globals['_RETRYJOBRESPONSE']._serialized_start=1869
+  _globals['_RETRYJOBRESPONSE']._serialized_end=1926
+  _globals['_LISTJOBSREQUEST']._serialized_start=1928
+  _globals['_LISTJOBSREQUEST']._serialized_end=1945
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1947
+  _globals['_LISTJOBSRESPONSE']._serialized_end=2005
+  _globals['_DELETEJOBREQUEST']._serialized_start=2007
+  _globals['_DELETEJOBREQUEST']._serialized_end=2041
+  _globals['_DELETEJOBRESPONSE']._serialized_start=2043
+  _globals['_DELETEJOBRESPONSE']._serialized_end=2062
+  _globals['_ERRORDETAIL']._serialized_start=2064
+  _globals['_ERRORDETAIL']._serialized_end=2125
+  _globals['_OVERPAINTSERVICE']._serialized_start=2128
+  _globals['_OVERPAINTSERVICE']._serialized_end=3407
 # @@protoc_insertion_point(module_scope)
