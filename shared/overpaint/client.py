@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ from overpaint.edit import Edit
 from overpaint.errors import BY_STATUS, Cancelled, Internal, Invalid, OverpaintError, Unauthenticated, Unavailable
 from overpaint.job import JobEvent, JobSpec, JobState, JobSummary
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
-from overpaint.patience import Cut, Patience
+from overpaint.patience import STALL, Cut, Patience, Stall
 from overpaint.v1 import guides_pb2, service_pb2_grpc
 from overpaint.v1 import service_pb2 as pb
 
@@ -30,7 +29,7 @@ SECONDS = 30.0  # for calls that answer at once
 ERROR_KEY = "overpaint-error-bin"
 MAX_MESSAGE = 64 << 20  # bytes
 BEAT = 5  # seconds between two signs of life of a server that has nothing to tell
-STALL = 30.0  # seconds in which something must move on a stream
+AT_ONCE = 256 << 20  # bytes of pixels, before compression, of one upload
 OPTIONS = (
     ("grpc.max_send_message_length", MAX_MESSAGE),
     ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -61,7 +60,10 @@ class Client:
         self.sent_bytes = 0
         self._patience, self._closed = patience, threading.Event()
         here = is_here(host_of(address))
-        options = (*OPTIONS, ("grpc.enable_http_proxy", int(not here)))  # no studio's proxy knows the way to this machine
+        options = (
+            *OPTIONS,
+            ("grpc.enable_http_proxy", int(not here)),
+        )  # no studio's proxy knows the way to this machine
         if here and certificate is None:
             self._channel = grpc.insecure_channel(address, options)
         else:
@@ -118,6 +120,8 @@ class Client:
         `read` gives the pixels of a digest, "h w c" uint8 or uint16. After a cut only what is still missing is sent.
         """
         patience = Patience(self._patience, self._closed, cut)
+        # Frames that compress well wait at the server by the hundred; it says that it has them after so many, not after all.
+        at_once = max(1, AT_ONCE * 8 // (spec.clip.size.pixels * 3 * spec.clip.depth))
         least: float = math.inf
         while True:
             try:
@@ -125,8 +129,10 @@ class Client:
                 if len(missing) < least:
                     least = len(missing)
                     patience.moved()
-                if missing:
-                    self.upload(spec.id, map(read, missing), missing)
+                for start in range(0, len(missing), at_once):
+                    some = missing[start : start + at_once]
+                    self.upload(spec.id, map(read, some), some)
+                    patience.moved()
                 return self.seal_job(spec.id)
             except OverpaintError as error:
                 patience.rest(error)
@@ -155,7 +161,7 @@ class Client:
                 trouble.append(error)
                 raise
 
-        with _Stall() as stall, self._in_words(stall):
+        with Stall() as stall, self._in_words(stall):
             call = self._stub.UploadFrames.future(requests(), metadata=self._metadata)
             stall.guard(call.cancel)
             try:
@@ -226,9 +232,9 @@ class Client:
                 yield frame
 
     @contextmanager
-    def _stream(self, method: Callable[..., Any], request: Any) -> Generator[tuple[Iterator[Any], _Stall], None, None]:
+    def _stream(self, method: Callable[..., Any], request: Any) -> Generator[tuple[Iterator[Any], Stall], None, None]:
         """A stream of answers, and what ends it where it stalls."""
-        with _Stall() as stall, self._in_words(stall):
+        with Stall() as stall, self._in_words(stall):
             stream = method(request, metadata=self._metadata)
             stall.guard(stream.cancel)
             try:
@@ -276,7 +282,7 @@ class Client:
         return request
 
     @contextmanager
-    def _in_words(self, stall: _Stall | None = None) -> Generator[None, None, None]:
+    def _in_words(self, stall: Stall | None = None) -> Generator[None, None, None]:
         try:
             yield
         except (grpc.RpcError, grpc.FutureCancelledError) as error:
@@ -307,44 +313,12 @@ class Client:
             field="server", message=f"{status.name}: {error.details()}", remedy="The server's log has the details"
         )
 
-
     def _away(self, why: str) -> Unavailable:
         return Unavailable(
             field="server",
             message=f"no server answers at {self.address} ({why})",
             remedy="Start it with `overpaint serve`, or correct the address",
         )
-
-
-class _Stall:
-    """Ends a call on which nothing moves for STALL seconds while something is expected."""
-
-    def __init__(self) -> None:
-        self.ended = False
-        self._due = math.inf
-        self._over = threading.Event()
-
-    def __enter__(self) -> _Stall:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-
-    def expect(self) -> None:
-        self._due = time.monotonic() + STALL
-
-    def rest(self) -> None:
-        self._due = math.inf
-
-    def guard(self, cancel: Callable[[], object]) -> None:
-        threading.Thread(target=self._guard, args=(cancel,), daemon=True, name="overpaint-stall").start()
-
-    def _guard(self, cancel: Callable[[], object]) -> None:
-        while not self._over.wait(1.0):
-            if time.monotonic() > self._due:
-                self.ended = True
-                cancel()
-                return
 
 
 class GuideCall:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -11,6 +12,7 @@ from overpaint.errors import Exhausted, OverpaintError, Unavailable
 
 FIRST = 0.5  # seconds of the first pause; each is twice the one before
 CEILING = 8.0  # seconds of the longest
+STALL = 60.0  # seconds in which something must move on a stream
 
 Cut = Callable[[OverpaintError | None], object]
 """Hears of a cut that will be mended, and None when it is."""
@@ -50,3 +52,34 @@ class Patience:
         self._tries = min(self._tries + 1, 10)
         if self._closed.wait(min(pause, left)):
             raise error
+
+
+class Stall:
+    """Ends a call on which nothing moves for STALL seconds while something is expected."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._due = math.inf
+        self._over = threading.Event()
+
+    def __enter__(self) -> Stall:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def expect(self) -> None:
+        self._due = time.monotonic() + STALL
+
+    def rest(self) -> None:
+        self._due = math.inf
+
+    def guard(self, cancel: Callable[[], object]) -> None:
+        threading.Thread(target=self._guard, args=(cancel,), daemon=True, name="overpaint-stall").start()
+
+    def _guard(self, cancel: Callable[[], object]) -> None:
+        while not self._over.wait(1.0):
+            if time.monotonic() > self._due:
+                self.ended = True
+                cancel()
+                return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ class Session:
             from ..link.courier import Courier
 
             before = self.courier
-            client = Client(wanted.server, token=wanted.token, certificate=wanted.certificate)
+            client = Client(wanted.server, token=wanted.token, certificate=wanted.certificate, patience=math.inf)
             self.courier, self.connected = Courier(client), wanted
             if before is not None:
                 before.close()

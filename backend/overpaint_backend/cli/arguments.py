@@ -63,13 +63,13 @@ def add_server(to: argparse.ArgumentParser, default: str | None = "127.0.0.1:876
     to.add_argument("--certificate", type=Path, help="PEM that the server's TLS certificate is checked against")
 
 
-def client(args: argparse.Namespace) -> Client:
+def client(args: argparse.Namespace, patience: float = 0.0) -> Client:
     from overpaint.client import Client
 
     from overpaint_backend.settings import read_token
 
     token = os.environ.get("OVERPAINT_TOKEN", "") if args.token_file is None else read_token(args.token_file)
-    return Client(args.server, token=token, certificate=args.certificate)
+    return Client(args.server, token=token, certificate=args.certificate, patience=patience)
 
 
 def add_weights(to: argparse.ArgumentParser) -> None:

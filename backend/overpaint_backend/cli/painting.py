@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from overpaint.card import EngineCard, usual
 from overpaint.clip import Rate
 from overpaint.edit import Input, Task
-from overpaint.errors import Cancelled, Invalid, Missing
+from overpaint.errors import Cancelled, Invalid, Missing, OverpaintError
 from overpaint.job import EventKind, JobEvent, JobSpec
 
 from overpaint_backend.cli.arguments import (
@@ -48,6 +48,8 @@ def add_verbs(verbs: Verbs) -> None:
     one = add_verb(verbs, "submit", submit, "have a server paint a clip")
     _add_request(one)
     add_server(one)
+    words = "go on after a cut, until nothing has moved for so long; 0: never"
+    one.add_argument("--patience", type=float, default=300.0, metavar="SECONDS", help=words)
 
 
 def _add_request(to: argparse.ArgumentParser) -> None:
@@ -121,17 +123,18 @@ def submit(args: argparse.Namespace) -> int:
     from overpaint_backend.jobs.spool import Spool
 
     check_out(args.out)
-    with tempfile.TemporaryDirectory(prefix="overpaint-") as name, client(args) as server:
+    with tempfile.TemporaryDirectory(prefix="overpaint-") as name, client(args, args.patience) as server:
         spool = Spool(Path(name) / "spool")
         files = _files(args, server.engines())  # says that nobody is there before the long read
         spec, notes = gather(files, spool)
         note(args, notes)
-        _, missing = server.open_job(spec)
-        if missing:
-            server.upload(spec.id, map(spool.get, missing), missing)
-        server.seal_job(spec.id)
-        _follow(args, lambda: server.watch(spec.id), lambda: server.cancel(spec.id))
-        write_take(args.out, spec, map(spool.get, spec.clip.frames), server.fetch(spec.id))
+
+        def cut(error: OverpaintError | None) -> None:
+            note(args, (f"{error}; trying again" if error else "going on",))
+
+        server.send(spec, spool.get, cut=cut)
+        _follow(args, lambda: server.watch(spec.id, cut=cut), lambda: server.cancel(spec.id))
+        write_take(args.out, spec, map(spool.get, spec.clip.frames), server.fetch(spec.id, cut=cut))
     _done(args, spec)
     return 0
 
