@@ -4,13 +4,14 @@ BIN := .venv/bin
 PROTOS := $(patsubst proto/%,%,$(wildcard proto/overpaint/v1/*.proto))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-pure test-torch test-blender test-window engines lint format proto addon blender bench clean
+.PHONY: help demo test test-faults test-pure test-torch test-blender test-window engines lint format proto addon blender bench clean
 
 help:
 	@echo "make demo          the main job in a real Blender; look at out/demo/sheet.png"
 	@echo "make test          all tests: pure ones, those with torch, then the add-on in every Blender that can be had"
 	@echo "make test-pure     the tests that need neither torch nor Blender"
 	@echo "make test-window   the add-on in a real Blender window, with mouse and keys; look at out/window/"
+	@echo "make test-faults   worker, server and client killed, the network cut, the disk filled; ends with a table"
 	@echo "make engines       torch and what else the learned engines need"
 	@echo "make lint          format, lint, types, doors, contract"
 	@echo "make addon         the extension's zip, in dist/"
@@ -55,6 +56,10 @@ test-torch: .venv/engines
 
 test-blender: blender
 	@$(BIN)/pytest -m blender
+
+# Minutes of kill -9, cut lines and full disks. A disk is a small tmpfs, which takes root to mount; else its tests say that they were skipped.
+test-faults: .venv/ready
+	@$(BIN)/pytest -m faults tests/faults
 
 # A real window, real mouse and keys. Says why where that cannot be had; out/window/ has the pictures.
 test-window: addon .venv/engines

@@ -26,6 +26,7 @@ from overpaint_backend.access import Caller, Scope
 from overpaint_backend.guides.make import check_order
 from overpaint_backend.guides.mask import weight
 from overpaint_backend.guides.raster import rasterise
+from overpaint_backend.jobs.room import check_room
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store, unknown
 from overpaint_backend.pipeline.plan import plan_job
@@ -139,7 +140,8 @@ class Desk:
     def open(self, caller: Caller, spec: JobSpec, priority: int = 0) -> tuple[JobState, tuple[str, ...]]:
         """Announce a job: its state, and the digests whose pixels are missing. Opening it again answers the same.
 
-        Pixels that the caller never sent are missing, whoever else sent them. Raises Exhausted above an allowance.
+        Pixels that the caller never sent are missing, whoever else sent them. Raises Exhausted above an allowance, and where
+        the disk is full.
         """
         caller.need(Scope.PAINT)
         self._check(spec, registry.card(spec.engine))
@@ -150,6 +152,7 @@ class Desk:
             height * width * channels * depth // 8 for (height, width, channels), depth in _shapes(spec).values()
         )
         self._check_allowance(caller, spec, size)
+        check_room(self._spool.folder)
         state = self._store.open(spec, caller.name, priority, size)
         return state, self._missing(caller.name, spec.digests())
 

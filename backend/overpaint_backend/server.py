@@ -31,6 +31,7 @@ OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.keepalive_time_ms", 20_000),  # a client that is gone and never said so gives its thread back
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # clients ask every 10 seconds whether we are there
     ("grpc.http2.max_ping_strikes", 0),
 )

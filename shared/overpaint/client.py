@@ -36,6 +36,7 @@ OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 8_000),  # gRPC would let two minutes pass before it tries a server again
     ("grpc.keepalive_time_ms", 10_000),  # a line that is dead, and was never closed, is found out in twice that
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # of the pings that gRPC sends of its own accord, and waits a minute for
     ("grpc.http2.max_pings_without_data", 0),  # however long a job is silent
 )
 # What gRPC says where something between the two ends cut the line, in the words of no server.

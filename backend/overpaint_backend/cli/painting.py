@@ -6,6 +6,7 @@ import argparse
 import signal
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -18,7 +19,7 @@ from overpaint.card import EngineCard, usual
 from overpaint.clip import Rate
 from overpaint.edit import Input, Task
 from overpaint.errors import Cancelled, Invalid, Missing, OverpaintError
-from overpaint.job import EventKind, JobEvent, JobSpec
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState
 
 from overpaint_backend.cli.arguments import (
     Verbs,
@@ -81,6 +82,7 @@ def paint(args: argparse.Namespace) -> int:
     from overpaint_backend.access import ANYONE
     from overpaint_backend.desk import Desk
     from overpaint_backend.files import check_out, gather, write_take
+    from overpaint_backend.jobs.room import has_room
     from overpaint_backend.jobs.spool import Spool
     from overpaint_backend.jobs.store import Store
     from overpaint_backend.settings import load_settings
@@ -100,10 +102,11 @@ def paint(args: argparse.Namespace) -> int:
         desk.seal(ANYONE, spec.id)
 
         def work() -> None:
-            claimed = store.claim("paint", lease=1e9)
-            assert claimed is not None
             try:
-                paint_claimed(claimed, None, build, store, spool, "paint")
+                while (claimed := store.claim("paint", lease=1e9)) is not None:
+                    paint_claimed(claimed, None, build, store, spool, "paint")
+                    while store.state(spec.id) is JobState.QUEUED and not has_room(spool.folder, 2):
+                        time.sleep(1.0)  # the disk was full
             finally:
                 desk.close()  # whatever happened, nobody waits for more
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,16 +16,20 @@ from overpaint.errors import Corrupt, Missing
 from overpaint.v1 import frames_pb2
 
 from overpaint_backend.engine import Carry
+from overpaint_backend.jobs.room import whole
 
 HEADER_TAG = 0x12  # of FrameChunk.header
 LONGEST_HEADER = 127  # bytes; a digest and seven numbers
 
 
 class Spool:
-    """Frames and windows below `folder`. Files appear whole or not at all; several processes may use it at once."""
+    """Frames and windows below `folder`. Files appear whole or not at all; several processes may use it at once.
+
+    Whatever writes raises Exhausted where the disk is full.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         (folder / "frames").mkdir(parents=True, exist_ok=True)
         (folder / "windows").mkdir(exist_ok=True)
 
@@ -38,7 +41,8 @@ class Spool:
         path = self._path(encoded.header.digest)
         if not self._touched(path):
             chunk = Chunk(number=0, header=encoded.header, payload=encoded.payload)
-            _write(path, wire.chunk_to_wire(chunk).SerializeToString())
+            with whole(path) as file:
+                file.write(wire.chunk_to_wire(chunk).SerializeToString())
         return encoded.header.digest
 
     def get(self, digest: str) -> np.ndarray:
@@ -90,12 +94,8 @@ class Spool:
         """
         arrays = {"frames": from_float(frames, 16)}
         arrays |= {f"carry.{name}": array for name, array in (carry or {}).items()}
-        path = self._window_path(key)
-        path.parent.mkdir(exist_ok=True)
-        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-        with part.open("wb") as file:
+        with whole(self._window_path(key)) as file:
             np.savez(file, **arrays, allow_pickle=False)
-        part.replace(path)
 
     def has_window(self, key: str) -> bool:
         return self._window_path(key).exists()
@@ -128,14 +128,7 @@ class Spool:
 
     def _path(self, digest: str) -> Path:
         # Only ever 64 hex digits (wire and codec see to that), so no path of a client's making.
-        return self._folder / "frames" / digest[:2] / digest
+        return self.folder / "frames" / digest[:2] / digest
 
     def _window_path(self, key: str) -> Path:
-        return self._folder / "windows" / key[:2] / f"{key}.npz"
-
-
-def _write(path: Path, body: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    part.write_bytes(body)
-    part.replace(path)
+        return self.folder / "windows" / key[:2] / f"{key}.npz"

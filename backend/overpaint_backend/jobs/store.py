@@ -19,8 +19,10 @@ from overpaint.v1 import jobs_pb2
 
 from overpaint_backend.jobs.migrations import migrate
 from overpaint_backend.jobs.queue import Waiting, choose, order
+from overpaint_backend.jobs.room import full
 
 MOST_LOSSES = 3
+DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 LIVE = (JobState.RUNNING, JobState.CANCELLING)
 
 # Where a job is that has what was asked for already: asked twice, nothing changes.
@@ -56,8 +58,11 @@ class Store:
         try:
             yield connection
             connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
+        except BaseException as error:
+            if connection.in_transaction:  # a full disk may have ended it
+                connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in DISK:
+                raise full() from error
             raise
 
     def open(self, spec: JobSpec, owner: str = "", priority: int = 0, size: int = 0) -> JobState:
@@ -190,6 +195,16 @@ class Store:
         """The worker lives: what it holds stays its own for `lease` seconds more."""
         with self._transaction() as connection:
             connection.execute("UPDATE jobs SET lease_until = ? WHERE worker = ?", (time.time() + lease, worker))
+
+    def wants(self, job: str, worker: str) -> bool:
+        """Whether the worker is still to paint the job: it was neither cancelled, paused nor given to another."""
+        found = self._connection().execute("SELECT state, worker FROM jobs WHERE id = ?", (job,)).fetchone()
+        return found == (JobState.RUNNING, worker)
+
+    def lapsed(self, worker: str) -> bool:
+        """Whether the worker has a job and does not renew its lease."""
+        waits = "SELECT 1 FROM jobs WHERE worker = ? AND lease_until < ?"
+        return self._connection().execute(waits, (worker, time.time())).fetchone() is not None
 
     def lose(self, job: str, worker: str, why: str) -> None:
         """The worker cannot go on after what the job did to it, and says why before it ends."""

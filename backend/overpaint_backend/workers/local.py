@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import signal
 import threading
 import time
 import traceback
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from overpaint.errors import Cancelled, Conflict, OverpaintError
+from overpaint.errors import Cancelled, Conflict, Exhausted, OverpaintError
 from overpaint.job import EventKind, JobSpec
 
 from overpaint_backend import registry
 from overpaint_backend.engine import Engine
+from overpaint_backend.jobs.room import full, has_room, insist, is_full
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.workers.run import run_job
 
 LEASE = 20.0  # seconds; a worker that does not renew for so long has stopped
 PAUSE = 0.05  # seconds between two looks into the queue
+GRACE = 20.0  # seconds that a step may go on for after its job was cancelled, paused or taken away; then the device is freed by force
 log = logging.getLogger(__name__)
 
 
@@ -34,22 +38,52 @@ def work(folder: Path, weights: Path, device: str, name: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     store, spool = Store(folder / "jobs.sqlite"), Spool(folder / "spool")
     server = multiprocessing.parent_process()
-    threading.Thread(target=_renew, args=(store, name), daemon=True).start()
+    held = _Held(store, name)
+    threading.Thread(target=held.watch, daemon=True).start()
     engine: Engine | None = None
     build = partial(registry.build, device=device, weights=weights)
     while server is None or server.is_alive():
-        spec = store.claim(name, LEASE, resident=engine.card.name if engine else "")
+        spec = _claim(store, name, engine) if has_room(folder, 2) else None
         if spec is None:
             time.sleep(PAUSE)
             continue
+        held.job = spec.id
         engine = paint_claimed(spec, engine, build, store, spool, name)
+        held.job = ""
 
 
-def _renew(store: Store, name: str) -> None:
-    server = multiprocessing.parent_process()
-    while server is None or server.is_alive():
-        store.renew(name, LEASE)
-        time.sleep(LEASE / 4)
+def _claim(store: Store, name: str, engine: Engine | None) -> JobSpec | None:
+    try:
+        return store.claim(name, LEASE, resident=engine.card.name if engine else "")
+    except Exhausted:
+        return None  # the disk was filled just now
+
+
+class _Held:
+    """What a worker holds, seen by a thread of its own: it renews the lease, and ends a process that does not let go.
+
+    An engine looks whether it is to go on between two steps only. A step that hangs would keep the device for ever.
+    """
+
+    def __init__(self, store: Store, worker: str) -> None:
+        self.job = ""
+        self._store, self._worker = store, worker
+
+    def watch(self) -> None:
+        server = multiprocessing.parent_process()
+        renewed, unwanted = 0.0, time.monotonic()
+        while server is None or server.is_alive():
+            now, job = time.monotonic(), self.job
+            if now - renewed > LEASE / 4:
+                with suppress(Exhausted):  # on a full disk no lease is renewed, and none is taken away
+                    self._store.renew(self._worker, LEASE)
+                renewed = now
+            if not job or self._store.wants(job, self._worker):
+                unwanted = now
+            elif now - unwanted > GRACE:
+                log.error("the job %s was taken back %.0f seconds ago, and its step does not end", job, GRACE)
+                os._exit(1)
+            time.sleep(1.0)
 
 
 def paint_claimed(
@@ -58,27 +92,25 @@ def paint_claimed(
     """Run a job that `worker` has claimed and record how it ended; returns the engine, ready for the next job.
 
     `engine` is the one of the job before; `build` makes another by its name. Raises DeviceFault where the process
-    can compute no more: the job is then back in the queue.
+    can compute no more: the job is then back in the queue, as it is when the disk is full.
     """
+
+    def record(kind: EventKind, **words: str) -> None:
+        with suppress(Conflict):  # it went to another worker that speaks for it now
+            insist(lambda: store.record(spec.id, kind, worker=worker, **words), lambda: time.sleep(PAUSE))
+
     try:
         if engine is None or engine.card.name != spec.engine:
             engine = None  # let go of the old one's memory before the new one is built
             engine = build(spec.engine)
         run_job(spec, engine, store, spool, worker)
     except Cancelled:
-        store.record(spec.id, EventKind.CANCELLED, worker=worker)
+        record(EventKind.CANCELLED)
     except Conflict as error:
         log.warning("job %s: %s", spec.id, error)  # it was paused, or went to another worker that speaks for it now
-    except OverpaintError as error:
-        words = {"field": error.field, "message": error.message, "remedy": error.remedy}
-        store.record(spec.id, EventKind.FAILED, worker=worker, **words)
-    except OSError as error:
-        words = {
-            "field": "disk",
-            "message": f"the server could not read or write ({error.strerror or error})",
-            "remedy": "Look at the free space and the rights of the server's folder",
-        }
-        store.record(spec.id, EventKind.FAILED, worker=worker, **words)
+    except (OverpaintError, OSError) as error:
+        words = _words(error)
+        record(EventKind.LOST if is_full(error) else EventKind.FAILED, **words)
     except Exception as error:
         log.error("job %s failed\n%s", spec.id, traceback.format_exc())
         if _broke_the_device(error):
@@ -89,9 +121,21 @@ def paint_claimed(
             "message": f"the engine {spec.engine} failed: {type(error).__name__}: {error}",
             "remedy": "The server's log has the details",
         }
-        store.record(spec.id, EventKind.FAILED, worker=worker, **words)
+        record(EventKind.FAILED, **words)
         engine = None
     return engine
+
+
+def _words(error: OverpaintError | OSError) -> dict[str, str]:
+    if is_full(error):
+        error = full()  # the job has lost nothing: it waits in the queue until there is room
+    if isinstance(error, OverpaintError):
+        return {"field": error.field, "message": error.message, "remedy": error.remedy}
+    return {
+        "field": "disk",
+        "message": f"the server could not read or write ({error.strerror or error})",
+        "remedy": "Look at the rights of the server's folder",
+    }
 
 
 class DeviceFault(Exception):
@@ -136,13 +180,28 @@ class LocalWorkers:
             self._processes[device] = process
             if self._stopping.is_set():
                 process.terminate()
-            process.join()
-            lost = self._store.release(name, f"its worker ended with {_ending(process.exitcode)}")
+            self._await_end(process, name)
+            lost = self._take_back(name, f"its worker ended with {_ending(process.exitcode)}")
             if not self._stopping.is_set():
                 log.error(
                     "worker %s ended with %s; jobs taken back: %s", name, process.exitcode, ", ".join(lost) or "none"
                 )
                 self._stopping.wait(1.0)  # a worker that dies at once must not spin
+
+    def _take_back(self, name: str, why: str) -> tuple[str, ...]:
+        lost: list[str] = []
+        insist(lambda: lost.extend(self._store.release(name, why)), lambda: self._stopping.wait(1.0))
+        return tuple(lost)
+
+    def _await_end(self, process: SpawnProcess, name: str) -> None:
+        """Until the process has ended; one that lives and yet renews no lease is killed."""
+        late = 0
+        while process.exitcode is None:
+            process.join(LEASE / 4)
+            late = late + 1 if self._store.lapsed(name) and has_room(self._folder) else 0
+            if late > 1:  # not at the first look: the machine may have slept, and its worker is about to renew
+                log.error("worker %s lives, and does not renew its lease", name)
+                process.kill()
 
 
 def _ending(code: int | None) -> str:
