@@ -14,6 +14,7 @@ from overpaint.codec import digest
 from overpaint.edit import Edit, OptionValue, Task
 from overpaint.job import EventKind, JobEvent, JobSpec
 from overpaint_backend import registry
+from overpaint_backend.engine import Engine
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.workers.run import run_job
@@ -36,7 +37,7 @@ def job(engine: str, seed: int, frames: list[np.ndarray], **options: OptionValue
     edit = Edit(task=Task.REPAINT, prompt=f"run {seed}", seed=seed, guides=(held_mask(mask(size)),), options=options)
     frames_named = Clip(size=size, rate=Rate(numerator=24), depth=8, frames=tuple(map(digest, frames)))
     return JobSpec(
-        id=uuid.UUID(int=seed << 64 | ENGINES.index(engine) if engine in ENGINES else seed).hex,
+        id=uuid.uuid5(uuid.NAMESPACE_URL, f"{engine}/{seed}").hex,
         engine=engine,
         clip=frames_named,
         edit=edit,
@@ -53,7 +54,7 @@ def pixels(spec: JobSpec, frames: list[np.ndarray]) -> dict[str, np.ndarray]:
     return {digest(one): one for one in (*frames, mask(spec.clip.size))}
 
 
-def uninterrupted(spec: JobSpec, frames: list[np.ndarray], engine: str = "") -> list[np.ndarray]:
+def uninterrupted(spec: JobSpec, frames: list[np.ndarray], engine: Engine | None = None) -> list[np.ndarray]:
     """The take of the job where nothing breaks: painted right here, in a folder of its own."""
     with tempfile.TemporaryDirectory() as name:
         store, spool = Store(Path(name) / "jobs.sqlite"), Spool(Path(name) / "spool")
@@ -62,7 +63,7 @@ def uninterrupted(spec: JobSpec, frames: list[np.ndarray], engine: str = "") -> 
         store.open(spec)
         store.record(spec.id, EventKind.SEALED)
         store.claim("here", lease=1e9)
-        run_job(spec, registry.build(engine or spec.engine, "cpu", Path(name)), store, spool, "here")
+        run_job(spec, engine or registry.build(spec.engine, "cpu", Path(name)), store, spool, "here")
         return [spool.get(one) for one in store.take(spec.id)]
 
 
