@@ -105,6 +105,8 @@ class Store:
             raise unknown(job)
         if worker is not None and found[1] != worker:
             raise Conflict(field="worker", message=f"the job {job} is no longer this worker's")
+        if (found[0], kind) == (JobState.CANCELLING, EventKind.LOST):
+            kind = EventKind.CANCELLED  # nobody paints it any more, as was asked
         state = advance(JobState(found[0]), kind)
         (last,) = connection.execute("SELECT max(number) FROM events WHERE job = ?", (job,)).fetchone()
         now = time.time()

@@ -129,8 +129,10 @@ def job(frames: int, size: Size, digests: tuple[str, ...]) -> JobSpec:
 
 def _client(address: str, frames: int, size: Size) -> Figures:
     """Have a clip painted and fetch the take; how long each part took, in seconds, and this process' peak."""
-    y, x = np.indices((size.height, size.width))
-    still = np.stack([x * 255 // size.width, y * 255 // size.height, (x + y) % 256], axis=-1).astype(np.uint8)
+    still = np.empty((size.height, size.width, 3), np.uint8)
+    still[..., 0] = np.linspace(0, 255, size.width).astype(np.uint8)
+    still[..., 1] = np.linspace(0, 255, size.height).astype(np.uint8)[:, None]
+    still[..., 2] = still[..., 0] ^ still[..., 1]
     began = time.monotonic()
     number = {digest(frame(one, still)): one for one in range(frames)}
     spec = job(frames, size, tuple(number))
