@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from overpaint.client import Client
 from overpaint.errors import Exhausted, OverpaintError, Unavailable
 from overpaint.job import EventKind
 from overpaint.v1 import service_pb2, service_pb2_grpc
+from overpaint_backend.access import Caller, Door
 from overpaint_backend.desk import Desk
 from overpaint_backend.jobs import room
+from overpaint_backend.service import Service
+from overpaint_backend.settings import Settings
 
 from tests.faults import subject
 from tests.faults.host import Host
@@ -103,14 +107,10 @@ def test_an_older_client_gets_no_signs_of_life_and_a_newer_one_does(host: Host) 
 
 def test_a_server_that_hangs_is_noticed_by_its_silence(monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
     """Its connection lives and answers pings; only its desk says nothing any more."""
-    from overpaint_backend.access import Door
-    from overpaint_backend.service import Service
-    from overpaint_backend.settings import Settings
-
     hung = threading.Event()
 
     class Hanging(Desk):
-        def looks(self, *_: Any) -> Iterator[None]:
+        def looks(self, caller: Caller, job: str, after: int) -> Iterator[None]:
             yield None
             hung.wait(20)
 
@@ -118,8 +118,6 @@ def test_a_server_that_hangs_is_noticed_by_its_silence(monkeypatch: pytest.Monke
             pass
 
     monkeypatch.setattr(patience, "STALL", 0.5)
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(2) as threads:
         server = grpc.server(threads)
         service = Service(Hanging(), Door(Path("none"), guarded=False), Settings(), lambda *_: iter(()))
