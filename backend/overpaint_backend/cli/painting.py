@@ -124,8 +124,10 @@ def paint(args: argparse.Namespace) -> int:
 def submit(args: argparse.Namespace) -> int:
     from overpaint_backend.files import check_out, gather, write_take
     from overpaint_backend.jobs.spool import Spool
+    from overpaint_backend.memory import give_back
 
     check_out(args.out)
+    give_back()
     with tempfile.TemporaryDirectory(prefix="overpaint-") as name, client(args, args.patience) as server:
         spool = Spool(Path(name) / "spool")
         files = _files(args, server.engines())  # says that nobody is there before the long read

@@ -33,9 +33,11 @@ def add_verbs(verbs: Verbs) -> None:
 
 
 def serve(args: argparse.Namespace) -> int:
+    from overpaint_backend.memory import give_back
     from overpaint_backend.server import Server
     from overpaint_backend.settings import load_settings
 
+    give_back()
     names = ("listen", "folder", "weights", "tokens", "clients", "certificate", "key")
     flags = {name: getattr(args, name) for name in names}
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -21,6 +21,8 @@ from overpaint.edit import Edit, Guide, GuideKey, Input, Knot, Stroke, Task
 from overpaint.errors import Internal, Unavailable
 from overpaint.job import EventKind, JobSpec
 
+from overpaint_backend.memory import give_back
+
 FPS = 24
 HD = Size(width=1920, height=1080)
 STILL = 12  # frames for which the mask stays where it is
@@ -155,4 +157,5 @@ def _client(address: str, frames: int, size: Size) -> Figures:
 
 if __name__ == "__main__":
     where, count, width, height = sys.argv[1:]
+    give_back()  # as `overpaint submit` does
     print(json.dumps(_client(where, int(count), Size(width=int(width), height=int(height)))))
