@@ -19,7 +19,6 @@ from overpaint_backend.access import Caller, Door
 from overpaint_backend.desk import Desk
 from overpaint_backend.jobs import room
 from overpaint_backend.service import Service
-from overpaint_backend.settings import Settings
 
 from tests.faults import subject
 from tests.faults.host import Host
@@ -120,7 +119,7 @@ def test_a_server_that_hangs_is_noticed_by_its_silence(monkeypatch: pytest.Monke
     monkeypatch.setattr(patience, "STALL", 0.5)
     with ThreadPoolExecutor(2) as threads:
         server = grpc.server(threads)
-        service = Service(Hanging(), Door(Path("none"), guarded=False), Settings(), lambda *_: iter(()))
+        service = Service(Hanging(), Door(Path("none"), guarded=False), lambda *_: iter(()))
         service_pb2_grpc.add_OverpaintServiceServicer_to_server(service, server)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
