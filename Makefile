@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROTOS := $(patsubst proto/%,%,$(wildcard proto/overpaint/v1/*.proto))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-pure test-torch test-blender test-window test-web test-farm test-ray engines lint format proto addon blender bench clean
+.PHONY: help demo test test-pure test-torch test-blender test-window test-web test-faults test-farm test-ray engines lint format proto addon blender bench clean
 
 help:
 	@echo "make demo          the main job in a real Blender; look at out/demo/sheet.png"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-web      the server's web page in a real browser; look at out/web/"
 	@echo "make test-farm     sealed jobs on render nodes that are killed and cancelled, and the OpenJD template, run for real"
 	@echo "make test-ray      painting on a Ray cluster of several nodes on this machine"
+	@echo "make test-faults   worker, server and client killed, the network cut, the disk filled; ends with a table"
 	@echo "make engines       torch and what else the learned engines need"
 	@echo "make lint          format, lint, types, doors, contract"
 	@echo "make addon         the extension's zip, in dist/"
@@ -63,6 +64,10 @@ test-torch: .venv/engines
 
 test-blender: blender
 	@$(BIN)/pytest -m blender
+
+# Minutes of kill -9, cut lines and full disks. A disk is a small tmpfs, which takes root to mount; else its tests say that they were skipped.
+test-faults: .venv/ready
+	@$(BIN)/pytest -m faults tests/faults
 
 # A real window, real mouse and keys. Says why where that cannot be had; out/window/ has the pictures.
 test-window: addon .venv/engines

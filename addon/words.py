@@ -32,7 +32,7 @@ PLACES: dict[str, tuple[int | str, ...]] = {
 TABLES: dict[str, tuple[str, ...]] = {
     "core/clicks.py": ("METHODS",),
     "core/connection.py": ("State",),
-    "core/follow.py": ("AWAY",),
+    "core/steps.py": ("AWAY",),
     "core/jobs.py": ("ASKED", "STATES"),
     "link/launch.py": ("Stage",),
     "link/probe.py": ("PARTS",),

@@ -19,7 +19,7 @@ from overpaint.errors import Cancelled, Conflict, Invalid, Missing, OverpaintErr
 from overpaint.job import EventKind, JobEvent, JobSpec, JobState, Picture, advance
 from overpaint.order import Click, GuideOrder, GuideProgress, MadeGuide, ObjectGuide, TrackOrder
 from overpaint.sealed import seal
-from overpaint_addon.core.ports import Opened, PlacedStrip, Selection, Still, Ticket
+from overpaint_addon.core.ports import PlacedStrip, Selection, Still, Ticket
 from overpaint_addon.core.variants import Take
 from overpaint_addon.link.pictures import read_png, write_png
 from overpaint_backend.engines.toy.card import card as toy
@@ -35,6 +35,14 @@ def now(act: Callable[[], T]) -> Future[T]:
     except Exception as error:
         future.set_exception(error)
     return future
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What the server said to a job's opening: its state, and the digests whose pixels it lacks."""
+
+    state: JobState
+    missing: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -96,6 +104,15 @@ class FakeBackend:
     def _check(self, spec: JobSpec) -> None:
         for problem in check_spec(spec, self._card(spec.engine)):
             raise Invalid(field=problem.field, message=problem.message, remedy=problem.remedy)
+
+    def send(self, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Future[JobState]:
+        def send() -> JobState:
+            opened = self._open(spec)
+            for one in opened.missing:
+                self._keep(self.jobs[spec.id], read(one))
+            return self._seal(self.jobs[spec.id])
+
+        return now(send)
 
     def upload(self, job_id: str, missing: Sequence[str], read: Callable[[str], np.ndarray]) -> Future[int]:
         return now(lambda: sum(self._keep(self._job(job_id), read(one)) for one in missing))

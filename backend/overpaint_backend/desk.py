@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -30,6 +30,7 @@ from overpaint_backend.guides.mask import weight
 from overpaint_backend.guides.raster import rasterise
 from overpaint_backend.jobs.board import Standing
 from overpaint_backend.jobs.collect import Collector, drop
+from overpaint_backend.jobs.room import check_room
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import LIVE, Store, unknown
 from overpaint_backend.pipeline.plan import plan_job
@@ -160,7 +161,8 @@ class Desk:
     def open(self, caller: Caller, spec: JobSpec, priority: int = 0) -> tuple[JobState, tuple[str, ...]]:
         """Announce a job: its state, and the digests whose pixels are missing. Opening it again answers the same.
 
-        Pixels that the caller never sent are missing, whoever else sent them. Raises Exhausted above an allowance.
+        Pixels that the caller never sent are missing, whoever else sent them. Raises Exhausted above an allowance, and where
+        the disk is full.
         """
         caller.need(Scope.PAINT)
         self._check_open()
@@ -172,6 +174,7 @@ class Desk:
             height * width * channels * depth // 8 for (height, width, channels), depth in _shapes(spec).values()
         )
         self._check_allowance(caller, len(spec.clip), spec.clip.size, size, spec.id)
+        check_room(self._spool.folder)
         state = self._store.open(spec, caller.name, priority, size)
         return state, self._missing(caller.name, spec.digests())
 
@@ -299,10 +302,12 @@ class Desk:
                 what = f"the frame {digest[:12]} is {_said(found, has)}, and {_said(shape, depth)} is wanted"
                 raise Invalid(field="frames", message=what, remedy="Say the size and depth that the frames have")
 
-    def watch(
-        self, caller: Caller, job: str, after: int, wanted: Callable[[], bool] = lambda: True
-    ) -> Iterator[JobEvent]:
-        """The events after number `after`, those to come as well; ends when the job has ended, or is not `wanted` any more.
+    def watch(self, caller: Caller, job: str, after: int) -> Iterator[JobEvent]:
+        """The events after number `after`, those to come as well; ends when the job has ended."""
+        return (event for event in self.looks(caller, job, after) if event is not None)
+
+    def looks(self, caller: Caller, job: str, after: int) -> Iterator[JobEvent | None]:
+        """As `watch`, with None for each look that found nothing new: so often may whoever watches think of leaving.
 
         Raises Invalid where `after` did not happen: whoever waits for what follows it would wait for ever.
         """
@@ -321,12 +326,13 @@ class Desk:
                 after = event.number
                 waiting = event.kind in QUEUEING
                 yield replace(event, queue_place=self._store.queue_place(job)) if waiting else event
-            if state.ended or not wanted():
+            if state.ended:
                 return
             if closing:
                 raise Unavailable(
                     field="server", message="the server is going down", remedy="Watch again when it is back"
                 )
+            yield None
             time.sleep(LOOK)
 
     def _check_open(self) -> None:

@@ -51,6 +51,8 @@ def words(event: JobEvent) -> str:
     if event.kind in (EventKind.PROGRESS, EventKind.STARTED):
         place = f" {event.window + 1}/{event.windows}" if event.window < event.windows > 1 else ""
         return f"{event.stage}{place}"
+    if event.kind is EventKind.LOST:
+        return f"waiting again: {event.message}"
     return event.kind.replace("_", " ")
 
 

@@ -37,15 +37,20 @@ from overpaint_backend.workers.guide import GuideMaker
 from overpaint_backend.workers.local import LocalWorkers, work
 
 MAX_MESSAGE = 64 << 20  # bytes; a job of 20 000 frames with strokes on every one fits
-BOUNDS = (
+OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_metadata_size", 8 << 10),  # bytes of a call's headers; above twice that it is refused
     ("grpc.absolute_max_metadata_size", 16 << 10),
     ("grpc.max_concurrent_streams", THREADS - 8),  # of one connection: some threads stay for others
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_time_ms", 20_000),  # a client that is gone and never said so gives its thread back
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # clients ask every 10 seconds whether we are there
+    ("grpc.http2.max_ping_strikes", 0),
 )
-"""What a connection may ask for."""
+"""What a connection may ask for, and how long it may be silent."""
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["OverpaintService"].full_name
 log = logging.getLogger(__name__)
 
@@ -72,7 +77,7 @@ class Server:
         self._grpc = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="call"),
             interceptors=[CallCounter(self._metrics), Doorkeeper(door, certified=certified)],
-            options=BOUNDS,
+            options=OPTIONS,
         )
         maker = GuideMaker(folder / "spool", settings.weights, devices()[0].name, settings.log_format)
         service_pb2_grpc.add_OverpaintServiceServicer_to_server(Service(self._desk, door, maker.make), self._grpc)

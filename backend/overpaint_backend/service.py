@@ -179,12 +179,19 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
         self, request: service_pb2.WatchJobRequest, caller: Caller, context: grpc.ServicerContext
     ) -> Iterator[Any]:
         with self._seats.taken() as turn_is_over:
-            waits = self._wanted(context)
-            wanted = lambda: waits() and not turn_is_over()  # noqa: E731
-            for event in self._desk.watch(caller, request.job_id, request.after_event, wanted):
-                yield service_pb2.WatchJobResponse(event=wire.event_to_wire(event))
-            if turn_is_over():
-                raise _no_seat()
+            waits, said = self._wanted(context), 0.0
+            for event in self._desk.looks(caller, request.job_id, request.after_event):
+                if event is not None:
+                    yield service_pb2.WatchJobResponse(event=wire.event_to_wire(event))
+                elif request.beat_seconds and time.monotonic() - said >= request.beat_seconds:
+                    yield service_pb2.WatchJobResponse()  # a sign of life
+                else:
+                    if turn_is_over():
+                        raise _no_seat()
+                    if not waits():
+                        return  # nobody listens any more
+                    continue
+                said = time.monotonic()
 
     @_streams
     def FetchFrames(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
-import time
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Lock
 from typing import Any
 
 import grpc
@@ -31,6 +31,7 @@ from overpaint.errors import (
 )
 from overpaint.job import JobEvent, JobRecord, JobSpec, JobState, JobSummary, Pruned
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
+from overpaint.patience import STALL, Cut, Patience, Stall
 from overpaint.pin import look, read_fingerprint
 from overpaint.v1 import guides_pb2, service_pb2_grpc
 from overpaint.v1 import service_pb2 as pb
@@ -40,7 +41,19 @@ WATCH_AGAIN = 0.5  # seconds, about, until a watcher asks again for whom there w
 PRUNE_SECONDS = 600.0  # the whole spool is looked through
 ERROR_KEY = "overpaint-error-bin"
 MAX_MESSAGE = 64 << 20  # bytes
-RECONNECT = 8000  # milliseconds: gRPC would let two minutes pass before it tries a server again that was away
+BEAT = 5  # seconds between two signs of life of a server that has nothing to tell
+AT_ONCE = 256 << 20  # bytes of pixels, before compression, of one upload
+OPTIONS = (
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_reconnect_backoff_ms", 8_000),  # gRPC would let two minutes pass before it tries a server again
+    ("grpc.keepalive_time_ms", 10_000),  # a line that is dead, and was never closed, is found out in twice that
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # of the pings that gRPC sends of its own accord, and waits a minute for
+    ("grpc.http2.max_pings_without_data", 0),  # however long a job is silent
+)
+# What gRPC says where something between the two ends cut the line, in the words of no server.
+CUT = ("RST_STREAM", "GOAWAY", "Stream removed", "reset", "closed", "Broken pipe")
 
 
 class Client:
@@ -52,6 +65,8 @@ class Client:
     gRPC then trusts no other. `token` is shown on every call, `client_certificate` (PEM, with `client_key`) in TLS.
     Every method raises an OverpaintError in the server's words, Unavailable where no server answers, or Unauthenticated
     where another one does. A method may be called from any thread; the constructor asks nobody.
+    `send`, `watch` and `fetch` go on after a cut, where they stopped, until nothing has moved for `patience` seconds; a
+    server that starts anew is a cut like any other.
     """
 
     def __init__(
@@ -63,12 +78,14 @@ class Client:
         fingerprint: str = "",
         client_certificate: Path | None = None,
         client_key: Path | None = None,
+        patience: float = 0.0,
     ) -> None:
         if (client_certificate is None) != (client_key is None):
             what = "a client's certificate and its key go together"
             raise Invalid(field="client_certificate", message=what, remedy="Give both or neither")
         self.address = address
         self.sent_bytes = 0
+        self._patience, self._closed = patience, threading.Event()
         self._pin = read_fingerprint(fingerprint) if fingerprint else ""
         self._own = (client_certificate, client_key) if client_certificate and client_key else None
         self._pems = (
@@ -77,7 +94,7 @@ class Client:
             _read(client_certificate, "client_certificate"),
         )
         self._plain = is_here(host_of(address)) and not self._pin and not any(self._pems)
-        self._lock = Lock()
+        self._lock = threading.Lock()
         self._channel: grpc.Channel | None = None
         self._calls: Any = None
         if not self._pin:
@@ -91,9 +108,7 @@ class Client:
 
     def _opened(self) -> grpc.Channel:
         options: list[tuple[str, Any]] = [
-            ("grpc.max_send_message_length", MAX_MESSAGE),
-            ("grpc.max_receive_message_length", MAX_MESSAGE),
-            ("grpc.max_reconnect_backoff_ms", RECONNECT),
+            *OPTIONS,
             # No studio's proxy knows the way to this very machine.
             ("grpc.enable_http_proxy", int(not is_here(host_of(self.address)))),
         ]
@@ -115,6 +130,7 @@ class Client:
             return self._calls
 
     def close(self) -> None:
+        self._closed.set()
         with self._lock:
             if self._channel is not None:
                 self._channel.close()
@@ -151,12 +167,37 @@ class Client:
         answer = self._call(self._stub.OpenJob, pb.OpenJobRequest(spec=wire.spec_to_wire(spec), priority=priority))
         return wire.state_from_wire(answer.state), tuple(digest.hex() for digest in answer.missing)
 
+    def send(
+        self, spec: JobSpec, read: Callable[[str], np.ndarray], priority: int = 0, cut: Cut | None = None
+    ) -> JobState:
+        """Open the job, send the pixels that the server lacks, put it into the queue; its state.
+
+        `read` gives the pixels of a digest, "h w c" uint8 or uint16. After a cut only what is still missing is sent.
+        """
+        patience = Patience(self._patience, self._closed, cut)
+        # Frames that compress well wait at the server by the hundred; it says that it has them after so many, not after all.
+        at_once = max(1, AT_ONCE * 8 // (spec.clip.size.pixels * 3 * spec.clip.depth))
+        least: float = math.inf
+        while True:
+            try:
+                _, missing = self.open_job(spec, priority)
+                if len(missing) < least:
+                    least = len(missing)
+                    patience.moved()
+                for start in range(0, len(missing), at_once):
+                    some = missing[start : start + at_once]
+                    self.upload(spec.id, map(read, some), some)
+                    patience.moved()
+                return self.seal_job(spec.id)
+            except OverpaintError as error:
+                patience.rest(error)
+
     def upload(self, job: str, frames: Iterable[np.ndarray], names: Iterable[str] | None = None) -> int:
-        """Send frames ("h w c", uint8 or uint16) that the job names; returns the bytes that travelled.
+        """Send frames ("h w c", uint8 or uint16) that the job names, once; returns the bytes that travelled.
 
         `names` are the frames' digests where they are at hand, as they are after `open_job`: nothing is hashed twice.
-
-        After a cut, open the job again: what arrived whole is no longer missing.
+        Raises Unavailable after a cut, and where the server takes nothing for STALL seconds. What arrived whole by then
+        is no longer missing.
         """
 
         trouble: list[Exception] = []  # gRPC would hide it behind a status of its own
@@ -167,56 +208,100 @@ class Client:
                     request = pb.UploadFramesRequest(job_id=job)
                     wire.chunk_to_wire(chunk, request.chunk)
                     self.sent_bytes += request.ByteSize()
+                    stall.expect()  # gRPC asks for the next when this one is on its way
                     yield request
+                    stall.rest()
+                stall.expect()
             except Exception as error:
                 trouble.append(error)
                 raise
 
-        try:
-            with self._in_words():
-                return self._stub.UploadFrames(requests(), metadata=self._metadata).bytes
-        except OverpaintError:
-            if trouble:
-                raise trouble[0] from None
-            raise
+        with Stall() as stall, self._in_words(stall):
+            call = self._stub.UploadFrames.future(requests(), metadata=self._metadata)
+            stall.guard(call.cancel)
+            try:
+                return call.result().bytes
+            except grpc.RpcError:
+                if trouble:
+                    raise trouble[0] from None
+                raise
+            finally:
+                call.cancel()
 
     def seal_job(self, job: str) -> JobState:
         return wire.state_from_wire(self._call(self._stub.SealJob, pb.SealJobRequest(job_id=job)).state)
 
-    def watch(self, job: str, after: int = 0) -> Iterator[JobEvent]:
+    def watch(self, job: str, after: int = 0, cut: Cut | None = None) -> Iterator[JobEvent]:
         """The events after number `after`, as they happen; ends when the job has ended.
 
         Where too many watch at once the server says so, and this asks again: then the events come a little later.
         """
+        patience = Patience(self._patience, self._closed, cut)
         while True:
             try:
                 for event in self._watch(job, after):
-                    after = event.number
-                    yield event
+                    patience.moved()
+                    if event is not None:
+                        after = event.number
+                        yield event
                 return
             except Unavailable as error:
                 if error.field != WATCHING:
+                    patience.rest(error)
+                elif self._closed.wait(random.uniform(0.5, 1.5) * WATCH_AGAIN):  # not all at the same moment
                     raise
-            time.sleep(random.uniform(0.5, 1.5) * WATCH_AGAIN)  # not all at the same moment
+            except OverpaintError as error:
+                patience.rest(error)
 
-    def _watch(self, job: str, after: int) -> Iterator[JobEvent]:
-        with self._in_words():
-            stream = self._stub.WatchJob(pb.WatchJobRequest(job_id=job, after_event=after), metadata=self._metadata)
-            try:
-                for answer in stream:
-                    yield wire.event_from_wire(answer.event)
-            finally:
-                stream.cancel()
+    def _watch(self, job: str, after: int) -> Iterator[JobEvent | None]:
+        """Until the first cut; None is a sign of life."""
+        request = pb.WatchJobRequest(job_id=job, after_event=after, beat_seconds=BEAT)
+        with self._stream(self._stub.WatchJob, request) as (answers, stall):
+            beats = False  # an older server gives no sign, so none is expected of it
+            for answer in answers:
+                event = wire.event_from_wire(answer.event) if answer.HasField("event") else None
+                beats = beats or event is None
+                stall.rest()
+                yield event
+                if beats:
+                    stall.expect()
 
-    def fetch(self, job: str, start: int = 0, *, source: bool = False) -> Iterator[np.ndarray]:
+    def fetch(self, job: str, start: int = 0, cut: Cut | None = None, *, source: bool = False) -> Iterator[np.ndarray]:
         """The take's frames from `start` on: patches "h w 4" over the source (see colour.lay_over); or the `source`, "h w 3"."""
-        with self._in_words():
-            request = pb.FetchFramesRequest(job_id=job, from_frame=start, source=source)
-            stream = self._stub.FetchFrames(request, metadata=self._metadata)
+        patience = Patience(self._patience, self._closed, cut)
+        while True:
             try:
-                pieces = (wire.chunk_from_wire(answer.chunk) for answer in stream)
-                for _, frame in chunks.unpack(pieces, codec.Limits()):
+                for frame in self._fetch(job, start, source):
+                    patience.moved()
+                    start += 1
                     yield frame
+                return
+            except OverpaintError as error:
+                patience.rest(error)
+
+    def _fetch(self, job: str, start: int, source: bool) -> Iterator[np.ndarray]:
+        """Until the first cut."""
+        request = pb.FetchFramesRequest(job_id=job, from_frame=start, source=source)
+        with self._stream(self._stub.FetchFrames, request) as (answers, stall):
+
+            def pieces() -> Iterator[chunks.Chunk]:
+                stall.expect()
+                for answer in answers:
+                    stall.rest()  # whoever takes the frames may take their time
+                    yield wire.chunk_from_wire(answer.chunk)
+                    stall.expect()
+
+            for _, frame in chunks.unpack(pieces(), codec.Limits()):
+                yield frame
+
+    @contextmanager
+    def _stream(self, method: Callable[..., Any], request: Any) -> Generator[tuple[Iterator[Any], Stall], None, None]:
+        """A stream of answers, and what ends it where it stalls."""
+        with Stall() as stall, self._in_words(stall):
+            stream = method(request, metadata=self._metadata)
+            stall.guard(stream.cancel)
+            try:
+                yield stream, stall
             finally:
                 stream.cancel()
 
@@ -272,29 +357,31 @@ class Client:
         return request
 
     @contextmanager
-    def _in_words(self) -> Generator[None, None, None]:
+    def _in_words(self, stall: Stall | None = None) -> Generator[None, None, None]:
         try:
             yield
-        except grpc.RpcError as error:
+        except (grpc.RpcError, grpc.FutureCancelledError) as error:
+            if stall is not None and stall.ended:
+                raise self._away(f"nothing moved for {STALL:.0f} seconds") from None
             raise self._translate(error) from None
 
     def _translate(self, error: Any) -> OverpaintError:
         """The server's own words where it sent them; ours where the call never came that far."""
+        if isinstance(error, grpc.FutureCancelledError):
+            return Cancelled(field="server", message="the call was cancelled")
         status = error.code()
         metadata: dict[str, Any] = dict(error.trailing_metadata() or ())
         kind = BY_STATUS.get(status.name, Internal)
         if ERROR_KEY in metadata:
             detail = pb.ErrorDetail.FromString(metadata[ERROR_KEY])
             return kind(field=detail.field, message=detail.message, remedy=detail.remedy)
-        if status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        why = str(error.details())
+        ours = "Locally" in why or "Channel closed" in why  # cancelled here, and not by the server or what lies between
+        cut = status.name in ("INTERNAL", "UNKNOWN", "CANCELLED") and any(word in why for word in CUT) and not ours
+        if cut or status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
             if self._pin and (other := self._other()):
                 return other
-            why = str(error.details()).rpartition(": ")[2]  # before it, gRPC names each layer and address
-            return Unavailable(
-                field="server",
-                message=f"no server answers at {self.address} ({why})",
-                remedy="Start it with `overpaint serve`, or correct the address",
-            )
+            return self._away(why.rpartition(": ")[2])  # before it, gRPC names each layer and address
         if status is grpc.StatusCode.UNAUTHENTICATED:
             return Unauthenticated(field="token", message=error.details(), remedy="Check the token")
         if status is grpc.StatusCode.CANCELLED:
@@ -312,6 +399,13 @@ class Client:
         except OverpaintError:
             pass
         return None
+
+    def _away(self, why: str) -> Unavailable:
+        return Unavailable(
+            field="server",
+            message=f"no server answers at {self.address} ({why})",
+            remedy="Start it with `overpaint serve`, or correct the address",
+        )
 
 
 def _read(file: Path | None, field: str) -> bytes | None:

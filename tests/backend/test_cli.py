@@ -15,6 +15,7 @@ import pytest
 from overpaint import wire
 from overpaint_backend.media import probe, read_frames
 
+from tests.faults.proxy import How, Proxy, Way
 from tests.pictures import read_picture
 from tests.serving import guard, serving
 
@@ -53,10 +54,15 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def paint(
-    files: Path, out: Path, *words: object, mask: str = "mask", verb: str = "paint"
+    files: Path,
+    out: Path,
+    *words: object,
+    mask: str = "mask",
+    verb: str = "paint",
+    env: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    given = ("--mask", files / mask) if mask else ()
-    return overpaint(verb, "--clip", files / "clip", "--rate", "24", *given, "--out", out, *("--engine", "toy"), *words)
+    given = ("--mask", files / mask, "--engine", "toy") if mask else ("--engine", "toy")
+    return overpaint(verb, "--clip", files / "clip", "--rate", "24", *given, "--out", out, *words, env=env)
 
 
 def submit(files: Path, out: Path, env: dict[str, str], *words: object) -> subprocess.CompletedProcess[str]:
@@ -194,8 +200,10 @@ def test_submit_through_a_server_gives_what_paint_gives(files: Path, tmp_path: P
     ran = paint(files, tmp_path / "far", "--server", guarded, verb="submit")
     assert ran.returncode == 77 and "token" in ran.stderr and not (tmp_path / "far").exists()
     env = {"OVERPAINT_TOKEN": "open sesame", "OVERPAINT_SERVER": guarded}
-    sent = submit(files, tmp_path / "far", env)
-    assert sent.returncode == 0, sent.stderr
+    with Proxy(guarded) as proxy:
+        proxy.arm(Way.UP, How.DROP, 30_000)  # in the middle of the frames
+        sent = submit(files, tmp_path / "far", env, "--server", proxy.address, "--patience", 30)
+    assert sent.returncode == 0 and "trying again" in sent.stderr and "going on" in sent.stderr, sent.stderr
     assert paint(files, tmp_path / "near").returncode == 0
     for near in sorted((tmp_path / "near" / "frames").iterdir()):
         assert near.read_bytes() == (tmp_path / "far" / "frames" / near.name).read_bytes()

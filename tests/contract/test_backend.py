@@ -79,6 +79,17 @@ def test_law_6_what_was_uploaded_is_never_uploaded_again(backend: Any) -> None:
     assert send(backend, again, frames) == 0
 
 
+def test_sending_is_opening_uploading_and_sealing_in_one(backend: Any) -> None:
+    frames = fresh()
+    spec = job(frames)
+    pixels = {digest(one): one for one in (*frames, MASK)}
+    queued = (JobState.QUEUED, JobState.RUNNING, JobState.FINISHED)
+    assert backend.send(spec, pixels.__getitem__).result(30) in queued
+    assert backend.open_job(spec).result(30).missing == ()
+    assert backend.send(spec, {}.__getitem__).result(30) in queued  # once more sends nothing
+    assert wait_for(backend, spec.id)[-1].kind is EventKind.FINISHED and not backend.away
+
+
 def test_opening_twice_opens_once(backend: Any) -> None:
     frames = fresh()
     spec = job(frames)

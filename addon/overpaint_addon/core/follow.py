@@ -8,11 +8,10 @@ from overpaint.errors import Cancelled, Invalid, Unavailable
 from overpaint.job import EventKind, JobEvent, JobState, Picture, advance
 
 from .ports import Backend, Ticket, TicketStore
-from .steps import Doing, Steps
+from .steps import AWAY, Doing, Steps
 from .words import say
 
 THOUSAND = 1000  # parts of a job, for the bar
-AWAY = "waiting for the server"
 QUEUEING = (EventKind.SEALED, EventKind.LOST, EventKind.RESUMED, EventKind.MOVED_UP, EventKind.RETRIED)
 
 

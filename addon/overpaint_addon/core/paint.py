@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
-from overpaint.errors import OverpaintError, Unavailable
+from overpaint.errors import OverpaintError
 from overpaint.job import JobState
 
 from .draft import Draft
-from .follow import AWAY, follow
+from .follow import follow
 from .place import place
 from .ports import Backend, PlacedStrip, Selection, Ticket, TicketStore, Timeline
 from .steps import Doing, Steps, until
 from .submit import submit
-
-REST = 2.0  # seconds between two tries to fetch a take from a server that is away
 
 
 def paint(
@@ -43,19 +40,9 @@ def resume(
         if again:
             yield from until(backend.retry(ticket.job_id), Doing(stage="queueing"))
         ticket = yield from follow(backend, tickets, ticket, again=again)
-        while True:
-            try:
-                return (yield from place(timeline, backend, tickets, ticket))
-            except Unavailable:
-                yield from _rest()
+        return (yield from place(timeline, backend, tickets, ticket))
     except OverpaintError as error:
         for kept in tickets.all():
             if kept.job_id == ticket.job_id:
                 tickets.keep(replace(kept, words=str(error)))
         raise
-
-
-def _rest() -> Steps[None]:
-    until_then = time.monotonic() + REST
-    while time.monotonic() < until_then:
-        yield Doing(stage=AWAY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from overpaint import wire
 
 from .ports import Backend, PlacedStrip, Ticket, TicketStore, Timeline
-from .steps import Doing, Steps, until
+from .steps import Doing, Steps, patiently
 from .variants import Take, edit_of
 
 LONGEST_NAME = 60  # characters of Blender's 63, which leaves room for .001
@@ -15,7 +15,7 @@ def place(timeline: Timeline, backend: Backend, tickets: TicketStore, ticket: Ti
     """The take's frames are written beside the .blend and become an image strip; the ticket has served."""
     folder = timeline.take_folder(ticket.job_id)
     fetching = backend.fetch(ticket.job_id, folder, ticket.selection.length)
-    frames = yield from until(fetching, Doing(stage="fetching the take", total=ticket.selection.length))
+    frames = yield from patiently(backend, fetching, Doing(stage="fetching the take", total=ticket.selection.length))
     strip = timeline.insert_take(ticket.selection, frames, take_of(ticket.request))
     tickets.drop(ticket.job_id)
     return strip

@@ -158,14 +158,6 @@ class Future(Protocol[T_co]):
     def result(self, timeout: float | None = None) -> T_co: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """What the server said to a job's opening: its state, and the digests whose pixels it lacks."""
-
-    state: JobState
-    missing: tuple[str, ...]
-
-
 class Making(Protocol):
     """A guide on its way: a Future of it that says how far it is."""
 
@@ -181,21 +173,25 @@ class Making(Protocol):
 class Backend(Protocol):
     """What the use-cases ask of the backend. No call blocks: work happens on the courier's thread."""
 
+    @property
+    def away(self) -> bool:
+        """Whether something that was begun waits for the server to come back; then it goes on."""
+        ...
+
     def cards(self) -> Future[tuple[EngineCard, ...]]:
         """What the server's engines say of themselves."""
         ...
 
     def estimate(self, engine: str, size: Size, depth: Depth, length: int, edit: Edit) -> Future[Estimate]:
-        """What a job would cost; its pixels need not be there. Fails as `open_job` would."""
+        """What a job would cost; its pixels need not be there. Fails as `send` would."""
         ...
 
-    def open_job(self, spec: JobSpec) -> Future[Opened]: ...
+    def send(self, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Future[JobState]:
+        """Announce the job, send the pixels that the server lacks, put it into the queue; after a cut it goes on.
 
-    def upload(self, job_id: str, missing: Sequence[str], read: Callable[[str], np.ndarray]) -> Future[int]:
-        """Send the pixels of `missing` digests, read on the courier's thread; the result is the bytes sent."""
+        `read` gives the pixels of a digest, on the courier's thread.
+        """
         ...
-
-    def seal_job(self, job_id: str) -> Future[JobState]: ...
 
     def seal(self, folder: Path, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Future[Path]:
         """Write the job and its pixels to a new folder, for a render farm; they are read on the courier's thread."""

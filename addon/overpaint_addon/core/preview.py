@@ -12,8 +12,8 @@ from .choose import Quality
 from .draft import Draft
 from .follow import follow
 from .ports import Backend, Capture, Ticket, Timeline
-from .steps import Doing, Steps, until
-from .submit import pixel_readers, read_digests, send
+from .steps import Doing, Steps, patiently, until
+from .submit import pixel_readers, read_digests
 
 GRACE = 0.25  # seconds that nothing may change before a live preview begins
 STAGE = "previewing"
@@ -37,7 +37,8 @@ def preview(
         spec = draft.resolve(job_id, selection, digests, capture.guides(), card, capture.tracks())
         sent = True
         readers = pixel_readers(capture, digests)
-        state = yield from send(backend, spec, lambda digest: readers[digest]())
+        sending = backend.send(spec, lambda digest: readers[digest]())
+        state = yield from patiently(backend, sending, Doing(stage="sending"))
         ticket = Ticket(job_id=job_id, selection=selection, request=wire.request_to_json(spec), state=state)
         yield from follow(backend, _Forgetful(), ticket)
         sent = False

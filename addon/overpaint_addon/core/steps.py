@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from overpaint.job import Picture
 
-from .ports import Future
+from .ports import Backend, Future
 
 R = TypeVar("R")
+AWAY = "waiting for the server"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,4 +40,11 @@ def until(future: Future[R], doing: Doing) -> Steps[R]:
     """Give way until `future` is done; returns its result or raises its error."""
     while not future.done():
         yield doing
+    return future.result()
+
+
+def patiently(backend: Backend, future: Future[R], doing: Doing) -> Steps[R]:
+    """As `until`, for what goes on after a cut; says so while the server is away."""
+    while not future.done():
+        yield replace(doing, stage=AWAY) if backend.away else doing
     return future.result()

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from overpaint import wire
 from overpaint.card import EngineCard
-from overpaint.job import JobSpec, JobState
+from overpaint.job import JobSpec
 
 from .draft import Draft
 from .keyframes import read_keyframes
 from .ports import Backend, Capture, Future, Selection, Ticket, TicketStore, Timeline
-from .steps import Doing, Steps, until
+from .steps import Doing, Steps, patiently, until
 from .words import say
 
 
@@ -52,7 +52,7 @@ def submit_batch(
         specs, read = yield from read_strip(timeline, backend, capture, draft, card, seeds, selection)
         submitted: list[Ticket] = []
         for spec in specs:
-            state = yield from send(backend, spec, read)
+            state = yield from patiently(backend, backend.send(spec, read), Doing(stage="sending"))
             request = wire.request_to_json(spec)
             submitted.append(Ticket(job_id=spec.id, selection=selection, request=request, state=state))
             tickets.keep(submitted[-1])
@@ -107,14 +107,6 @@ def pixel_readers(capture: Capture, digests: Sequence[str]) -> dict[str, Callabl
     drawn = {key.pixels for guide in capture.guides() for key in guide.keys if key.pixels}
     frames = {digest: partial(capture.frame, index) for index, digest in enumerate(digests)}
     return {digest: partial(capture.guide_pixels, digest) for digest in drawn} | frames
-
-
-def send(backend: Backend, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Steps[JobState]:
-    """Announce the job, send the pixels that the server lacks, and put it into the queue."""
-    opened = yield from until(backend.open_job(spec), Doing(stage="opening the job"))
-    sending = backend.upload(spec.id, opened.missing, read)
-    yield from until(sending, Doing(stage="sending", total=len(opened.missing)))
-    return (yield from until(backend.seal_job(spec.id), Doing(stage="queueing")))
 
 
 def read_digests(capture: Capture, backend: Backend, length: int) -> Steps[list[str]]:

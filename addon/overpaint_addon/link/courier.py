@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,26 +18,26 @@ from overpaint.job import JobEvent, JobSpec, JobState
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
 from overpaint.sealed import seal
 
-from ..core.ports import Opened
 from ..core.variants import thumbnail
 from .pictures import read_png, write_png
 
-LONGEST_PAUSE = 8.0  # seconds between two tries to reach a server that is away
 THREADS = 4  # so that a cancel never waits behind an upload or a fetch
 
 
 class Courier:
-    """Carries calls to the server that `client` talks to."""
+    """Carries calls to the server that `client` talks to, and whose patience has no end: what was cut goes on.
+
+    `away` says that something waits for the server.
+    """
 
     def __init__(self, client: Client) -> None:
+        self.away = False
         self._client = client
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="overpaint")
         self._watches: dict[str, _Watch] = {}
 
     def close(self) -> None:
-        """Stop watching and let go of the connection; calls under way end with an error."""
-        for watch in self._watches.values():
-            watch.stop()
+        """Let go of the connection; calls under way end with an error."""
         self._client.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -55,18 +55,11 @@ class Courier:
     def digest(self, read: Callable[[], np.ndarray]) -> Future[str]:
         return self._pool.submit(lambda: digest(read()))
 
-    def open_job(self, spec: JobSpec) -> Future[Opened]:
-        def open_job() -> Opened:
-            state, missing = self._client.open_job(spec)
-            return Opened(state=state, missing=missing)
+    def send(self, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Future[JobState]:
+        return self._pool.submit(lambda: self._client.send(spec, read, cut=self._hear))
 
-        return self._pool.submit(open_job)
-
-    def upload(self, job_id: str, missing: Sequence[str], read: Callable[[str], np.ndarray]) -> Future[int]:
-        return self._pool.submit(lambda: self._client.upload(job_id, map(read, missing), missing) if missing else 0)
-
-    def seal_job(self, job_id: str) -> Future[JobState]:
-        return self._pool.submit(self._client.seal_job, job_id)
+    def _hear(self, cut: OverpaintError | None) -> None:
+        self.away = cut is not None
 
     def seal(self, folder: Path, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Future[Path]:
         return self._pool.submit(seal, folder, spec, read)
@@ -118,7 +111,8 @@ class Courier:
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{number:05}.png" for number in range(1, length + 1)]
         there = next((index for index, path in enumerate(paths) if not path.exists()), length)
-        for path, frame in zip(paths[there:], self._client.fetch(job_id, there) if there < length else (), strict=True):
+        frames = self._client.fetch(job_id, there, cut=self._hear) if there < length else ()
+        for path, frame in zip(paths[there:], frames, strict=True):
             write_png(path, frame)
         if not (folder / "thumbnail.png").exists():
             middle = length // 2
@@ -168,7 +162,7 @@ class Making:
 
 
 class _Watch:
-    """Collects a job's events on a thread of its own, and picks up again after a cut.
+    """Collects a job's events on a thread of its own.
 
     `error` is what keeps it from the server now; once it has `ended`, nothing more comes.
     """
@@ -177,26 +171,16 @@ class _Watch:
         self.events: list[JobEvent] = []
         self.error: OverpaintError | None = None
         self.ended = False
-        self._client, self._job_id, self._after = client, job_id, after
-        self._stopped = threading.Event()
-        threading.Thread(target=self._run, daemon=True, name=f"overpaint-watch-{job_id[:8]}").start()
+        watching = client.watch(job_id, after, cut=self._hear)
+        threading.Thread(target=self._run, args=(watching,), daemon=True, name=f"overpaint-{job_id[:8]}").start()
 
-    def stop(self) -> None:
-        self._stopped.set()
+    def _hear(self, cut: OverpaintError | None) -> None:
+        self.error = cut
 
-    def _run(self) -> None:
-        pause = 0.5
-        while not self._stopped.is_set():
-            try:
-                for event in self._client.watch(self._job_id, self._after):
-                    self.events.append(event)
-                    self._after, self.error, pause = event.number, None, 0.5
-                break
-            except Unavailable as error:
-                self.error = error
-                self._stopped.wait(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
-            except OverpaintError as error:
-                self.error = error
-                break
+    def _run(self, watching: Iterator[JobEvent]) -> None:
+        try:
+            for event in watching:
+                self.events.append(event)
+        except OverpaintError as error:
+            self.error = error
         self.ended = True

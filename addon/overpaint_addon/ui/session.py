@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,11 @@ class Session:
 
             before = self.courier
             client = Client(
-                wanted.server, token=wanted.token, certificate=wanted.certificate, fingerprint=wanted.fingerprint
+                wanted.server,
+                token=wanted.token,
+                certificate=wanted.certificate,
+                fingerprint=wanted.fingerprint,
+                patience=math.inf,
             )
             self.courier, self.connected = Courier(client), wanted
             if before is not None:

@@ -74,7 +74,7 @@ def add_server(to: argparse.ArgumentParser, default: str | None = "127.0.0.1:876
         )
 
 
-def client(args: argparse.Namespace) -> Client:
+def client(args: argparse.Namespace, patience: float = 0.0) -> Client:
     from overpaint.client import Client
 
     from overpaint_backend.settings import read_token
@@ -87,6 +87,7 @@ def client(args: argparse.Namespace) -> Client:
         fingerprint=args.fingerprint or "",
         client_certificate=args.client_certificate,
         client_key=args.client_key,
+        patience=patience,
     )
 
 

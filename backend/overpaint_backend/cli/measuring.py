@@ -41,6 +41,7 @@ def add_verbs(verbs: Verbs) -> None:
     _add_incremental(group)
     _add_load(group)
     _add_scale(group)
+    _add_memory(group)
 
 
 def _add_eval(verbs: Verbs) -> None:
@@ -113,6 +114,26 @@ def ui(args: argparse.Namespace) -> Figures:
     from overpaint_backend.measure.ui import bench_ui
 
     return bench_ui(args.blender, args.extension, args.frames)
+
+
+def _add_memory(group: Verbs) -> None:
+    words = "the most memory that server, worker and client take, for clips of several lengths"
+    one = add_what(group, "memory", _shown(memory), words)
+    one.add_argument(
+        "--seconds", type=int, nargs="+", default=[10, 60, 600], help="of each clip, at 24 frames a second"
+    )
+    one.add_argument("--width", type=int, default=1920, metavar="PIXELS")
+    one.add_argument("--height", type=int, default=1080, metavar="PIXELS")
+    add_json(one)
+
+
+def memory(args: argparse.Namespace) -> Figures:
+    from overpaint.clip import Size
+
+    from overpaint_backend.measure.memory import bench_memory
+
+    size = Size(width=args.width, height=args.height)
+    return bench_memory(args.seconds, size, lambda words: print(words, file=sys.stderr, flush=True))
 
 
 def _add_flops(group: Verbs) -> None:

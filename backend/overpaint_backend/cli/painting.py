@@ -6,6 +6,7 @@ import argparse
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING
 from overpaint.card import EngineCard, usual
 from overpaint.clip import Rate
 from overpaint.edit import Input, Task
-from overpaint.errors import BY_STATUS, Cancelled, Internal, Invalid, Missing
-from overpaint.job import EventKind, JobEvent, JobSpec, windows_done
+from overpaint.errors import BY_STATUS, Cancelled, Internal, Invalid, Missing, OverpaintError
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState, windows_done
 
 from overpaint_backend.cli.arguments import (
     Verbs,
@@ -48,6 +49,8 @@ def add_verbs(verbs: Verbs) -> None:
     one = add_verb(verbs, "submit", submit, "have a server paint a clip")
     add_request(one)
     add_server(one)
+    words = "go on after a cut, until nothing has moved for so long; 0: never"
+    one.add_argument("--patience", type=float, default=300.0, metavar="SECONDS", help=words)
 
 
 def add_request(to: argparse.ArgumentParser, out: str = "folder for the take; must be new") -> None:
@@ -80,6 +83,7 @@ def paint(args: argparse.Namespace) -> int:
     from overpaint_backend.access import ANYONE
     from overpaint_backend.desk import Desk
     from overpaint_backend.files import check_out, gather, write_take
+    from overpaint_backend.jobs.room import has_room
     from overpaint_backend.jobs.spool import Spool
     from overpaint_backend.jobs.store import Store
     from overpaint_backend.settings import load_settings
@@ -101,10 +105,11 @@ def paint(args: argparse.Namespace) -> int:
         broken = threading.Event()
 
         def work() -> None:
-            claimed = store.claim("paint", lease=1e9)
-            assert claimed is not None
             try:
-                paint_claimed(claimed, None, build, store, spool, "paint")
+                while (claimed := store.claim("paint", lease=1e9)) is not None:
+                    paint_claimed(claimed, None, build, store, spool, "paint")
+                    while store.state(spec.id) is JobState.QUEUED and not has_room(spool.folder, 2):
+                        time.sleep(1.0)  # the disk was full
             except DeviceFault:
                 broken.set()
             finally:
@@ -128,19 +133,22 @@ def paint(args: argparse.Namespace) -> int:
 def submit(args: argparse.Namespace) -> int:
     from overpaint_backend.files import check_out, gather, write_take
     from overpaint_backend.jobs.spool import Spool
+    from overpaint_backend.memory import give_back
 
     check_out(args.out)
-    with tempfile.TemporaryDirectory(prefix="overpaint-") as name, client(args) as server:
+    give_back()
+    with tempfile.TemporaryDirectory(prefix="overpaint-") as name, client(args, args.patience) as server:
         spool = Spool(Path(name) / "spool")
         files = files_of(args, server.engines())  # says that nobody is there before the long read
         spec, notes = gather(files, spool)
         note(args, notes)
-        _, missing = server.open_job(spec)
-        if missing:
-            server.upload(spec.id, map(spool.get, missing), missing)
-        server.seal_job(spec.id)
-        windows = follow(args, lambda: server.watch(spec.id), lambda: server.cancel(spec.id))
-        write_take(args.out, spec, map(spool.get, spec.clip.frames), server.fetch(spec.id))
+
+        def cut(error: OverpaintError | None) -> None:
+            note(args, (f"{error}; trying again" if error else "going on",))
+
+        server.send(spec, spool.get, cut=cut)
+        windows = follow(args, lambda: server.watch(spec.id, cut=cut), lambda: server.cancel(spec.id))
+        write_take(args.out, spec, map(spool.get, spec.clip.frames), server.fetch(spec.id, cut=cut))
     done(args, spec, windows)
     return 0
 

@@ -48,10 +48,12 @@ def add_verbs(verbs: Verbs) -> None:
 
 def serve(args: argparse.Namespace) -> int:
     from overpaint_backend.journal import write_log
+    from overpaint_backend.memory import give_back
     from overpaint_backend.quiet import ASKED
     from overpaint_backend.server import Server
     from overpaint_backend.settings import load_settings
 
+    give_back()
     names = ("listen", "folder", "weights", "tokens", "clients", "certificate", "key", "web", "log_format", "drain")
     names += ("keep_days", "quota_gb", "executor")
     flags = {name: getattr(args, name) for name in names}

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import uuid
 import zipfile
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from overpaint import wire
@@ -20,6 +17,7 @@ from overpaint.frames import pack_frame, unpack_frame
 from overpaint.v1 import frames_pb2
 
 from overpaint_backend.engine import Carry
+from overpaint_backend.jobs.room import whole
 
 HEADER_TAG = 0x12  # of FrameChunk.header
 LONGEST_HEADER = 127  # bytes; a digest and seven numbers
@@ -30,11 +28,11 @@ class Spool:
     """Frames and windows below `folder`. Files appear whole or not at all; several processes may use it at once.
 
     A file's bytes are on the disk before it has its name, so no power cut leaves a torn one. That it has its name
-    survives a power cut once `settle` has returned.
+    survives a power cut once `settle` has returned. Whatever writes raises Exhausted where the disk is full.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         (folder / "frames").mkdir(parents=True, exist_ok=True)
         (folder / "windows").mkdir(exist_ok=True)
 
@@ -45,7 +43,7 @@ class Spool:
         name, body = pack_frame(frame, digest)
         path = self._path(name)
         if not self._touched(path):
-            with _appearing(path) as file:
+            with whole(path) as file:
                 file.write(body)
         return name
 
@@ -89,7 +87,7 @@ class Spool:
         """That these frames are here survives a power cut: what is told of them may be told."""
         folders = {self._path(digest).parent for digest in digests}
         with ThreadPoolExecutor(SYNCS) as threads:  # disks answer several at once in the time of one
-            deque(threads.map(_sync, (*folders, self._folder / "frames", self._folder)), maxlen=0)
+            deque(threads.map(_sync, (*folders, self.folder / "frames", self.folder)), maxlen=0)
 
     def drop(self, digest: str) -> int:
         """Returns the bytes that were freed."""
@@ -105,17 +103,17 @@ class Spool:
 
     def frames(self) -> Iterator[dict[str, os.stat_result]]:
         """All frames by digest, a folder at a time, so that a large spool needs no large memory."""
-        return _by_folder(self._folder / "frames")
+        return _by_folder(self.folder / "frames")
 
     def windows(self) -> Iterator[dict[str, os.stat_result]]:
         """All painted windows by key, a folder at a time."""
-        return _by_folder(self._folder / "windows")
+        return _by_folder(self.folder / "windows")
 
     def drop_parts(self, before: float) -> int:
         """Remove what was begun before this time (Unix, seconds) and never became a file; returns the bytes."""
         return sum(
             _removed(path)
-            for path in self._folder.glob("*/*/*.part")
+            for path in self.folder.glob("*/*/*.part")
             if (found := _looked_at(path)) is not None and found.st_mtime < before
         )
 
@@ -126,7 +124,7 @@ class Spool:
         """
         arrays = {"frames": from_float(frames, 16)}
         arrays |= {f"carry.{name}": array for name, array in (carry or {}).items()}
-        with _appearing(self._window_path(key)) as file:
+        with whole(self._window_path(key)) as file:
             np.savez(file, **arrays, allow_pickle=False)
 
     def has_window(self, key: str) -> bool:
@@ -165,26 +163,10 @@ class Spool:
 
     def _path(self, digest: str) -> Path:
         # Only ever 64 hex digits (wire and codec see to that), so no path of a client's making.
-        return self._folder / "frames" / digest[:2] / digest
+        return self.folder / "frames" / digest[:2] / digest
 
     def _window_path(self, key: str) -> Path:
-        return self._folder / "windows" / key[:2] / f"{key}.npz"
-
-
-@contextmanager
-def _appearing(path: Path) -> Generator[BinaryIO, None, None]:
-    """What is written becomes `path` at once, when all of it is on the disk; where that fails, nothing is left."""
-    path.parent.mkdir(exist_ok=True)
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        return self.folder / "windows" / key[:2] / f"{key}.npz"
 
 
 def _sync(folder: Path) -> None:

@@ -20,12 +20,14 @@ from overpaint.v1 import jobs_pb2
 from overpaint_backend.jobs import board
 from overpaint_backend.jobs.migrations import migrate
 from overpaint_backend.jobs.queue import Waiting, choose, order
+from overpaint_backend.jobs.room import full
 
 MOST_LOSSES = 3
 YOUNG = 86400.0  # seconds in which what was sent or ordered may still be under way; no guide is made for so long
 # What a worker tells on its way may be lost in a power cut: it is told again. Whatever else happened is on the disk
 # before anybody hears of it.
 PASSING = (EventKind.STARTED, EventKind.PLANNED, EventKind.PROGRESS, EventKind.WINDOW_DONE, EventKind.LOST)
+DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 LIVE = (JobState.RUNNING, JobState.CANCELLING)
 ENDED = tuple(state for state in JobState if state.ended)
 SUMMARIES = "SELECT state, spec, opened_at, owner, priority, (SELECT max(number) FROM events WHERE job = id) FROM jobs"
@@ -44,7 +46,7 @@ class Store:
     """The job store. Several processes may have it open; each thread gets a connection of its own."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self.folder = path, path.parent
         self._local = threading.local()
         path.parent.mkdir(parents=True, exist_ok=True)
         migrate(self._connection())
@@ -65,8 +67,11 @@ class Store:
         try:
             yield connection
             connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
+        except BaseException as error:
+            if connection.in_transaction:  # a full disk may have ended it
+                connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in DISK:
+                raise full() from error
             raise
 
     def changing(self, *, durable: bool = False) -> AbstractContextManager[sqlite3.Connection]:
@@ -113,6 +118,8 @@ class Store:
             raise unknown(job)
         if worker is not None and found[1] != worker:
             raise Conflict(field="worker", message=f"the job {job} is no longer this worker's")
+        if (found[0], kind) == (JobState.CANCELLING, EventKind.LOST):
+            kind = EventKind.CANCELLED  # nobody paints it any more, as was asked
         state = advance(JobState(found[0]), kind)
         (last,) = connection.execute("SELECT max(number) FROM events WHERE job = ?", (job,)).fetchone()
         now = time.time()
@@ -205,6 +212,16 @@ class Store:
             connection.execute(
                 f"UPDATE jobs SET lease_until = ? WHERE {BELONGS}", (time.time() + lease, worker, worker)
             )
+
+    def wants(self, job: str, worker: str) -> bool:
+        """Whether the worker is still to paint the job: it was neither cancelled, paused nor given to another."""
+        found = self._connection().execute("SELECT state, worker FROM jobs WHERE id = ?", (job,)).fetchone()
+        return found == (JobState.RUNNING, worker)
+
+    def lapsed(self, worker: str) -> bool:
+        """Whether the worker has a job and does not renew its lease."""
+        waits = f"SELECT 1 FROM jobs WHERE {BELONGS} AND lease_until < ?"
+        return self._connection().execute(waits, (worker, worker, time.time())).fetchone() is not None
 
     def lose(self, job: str, worker: str, why: str) -> None:
         """The worker cannot go on after what the job did to it, and says why before it ends."""

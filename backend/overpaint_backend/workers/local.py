@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import signal
 import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -20,6 +21,7 @@ from overpaint.job import EventKind, JobSpec
 
 from overpaint_backend import registry
 from overpaint_backend.engine import DeviceFault, Engine
+from overpaint_backend.jobs.room import full, has_room, insist, is_full
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.journal import about, write_log
@@ -30,6 +32,7 @@ from overpaint_backend.workers.share import Offer
 LEASE = 20.0  # seconds; a worker that does not renew for so long has stopped
 PAUSE = 0.05  # seconds between two looks into the queue
 YOUNG = 10.0  # seconds; a worker that dies earlier has hardly begun
+GRACE = 20.0  # seconds that a step may go on for after its job was cancelled, paused or taken away; then the device is freed by force
 log = logging.getLogger(__name__)
 
 
@@ -39,27 +42,65 @@ def work(folder: Path, weights: Path, device: str, name: str, log_format: str) -
     write_log(log_format)
     store, spool = Store(folder / "jobs.sqlite"), Spool(folder / "spool")
     server = multiprocessing.parent_process()
-    threading.Thread(target=renew, args=(store, name), daemon=True).start()
+    held = _Held(store, name)
+    threading.Thread(target=held.watch, daemon=True).start()
     engine: Engine | None = None
     build = partial(registry.build, device=device, weights=weights)
     while server is None or server.is_alive():
-        spec = store.claim(name, LEASE, resident=engine.card.name if engine else "")
+        spec = _claim(store, name, engine) if has_room(folder, 2) else None
         if spec is None:
             time.sleep(PAUSE)
             continue
+        held.job = spec.id
         with about(job=spec.id, worker=name):
             try:
                 engine = paint_claimed(spec, engine, build, store, spool, name)
             except DeviceFault:
                 raise SystemExit(1) from None  # why is in the log already
+        held.job = ""
 
 
 def renew(store: Store, name: str) -> None:
     """Say again and again that the worker lives, until the server that started it is gone."""
     server = multiprocessing.parent_process()
     while server is None or server.is_alive():
-        store.renew(name, LEASE)
+        with suppress(Exhausted):  # on a full disk no lease is renewed, and none is taken away
+            store.renew(name, LEASE)
         time.sleep(LEASE / 4)
+
+
+def _claim(store: Store, name: str, engine: Engine | None) -> JobSpec | None:
+    try:
+        return store.claim(name, LEASE, resident=engine.card.name if engine else "")
+    except Exhausted:
+        return None  # the disk was filled just now
+
+
+class _Held:
+    """What a worker holds, seen by a thread of its own: it renews the lease, and ends a process that does not let go.
+
+    An engine looks whether it is to go on between two steps only. A step that hangs would keep the device for ever.
+    """
+
+    def __init__(self, store: Store, worker: str) -> None:
+        self.job = ""
+        self._store, self._worker = store, worker
+
+    def watch(self) -> None:
+        server = multiprocessing.parent_process()
+        renewed, unwanted = 0.0, time.monotonic()
+        while server is None or server.is_alive():
+            now, job = time.monotonic(), self.job
+            if now - renewed > LEASE / 4:
+                with suppress(Exhausted):  # on a full disk no lease is renewed, and none is taken away
+                    self._store.renew(self._worker, LEASE)
+                renewed = now
+            if not job or self._store.wants(job, self._worker):
+                unwanted = now
+            elif now - unwanted > GRACE:
+                log.error("the job %s was taken back %.0f seconds ago, and its step does not end", job, GRACE)
+                os._exit(1)
+            time.sleep(1.0)
 
 
 def paint_claimed(
@@ -75,28 +116,25 @@ def paint_claimed(
 
     `engine` is the one of the job before; `build` makes another by its name, and
     `offer` may bring others who help. Raises DeviceFault where the process
-    can compute no more: the job is then back in the queue.
+    can compute no more: the job is then back in the queue, as it is when the disk is full.
     """
+
+    def record(kind: EventKind, **words: str) -> None:
+        with suppress(Conflict):  # it went to another worker that speaks for it now
+            insist(lambda: store.record(spec.id, kind, worker=worker, **words), lambda: time.sleep(PAUSE))
+
     try:
         if engine is None or engine.card.name != spec.engine:
             engine = None  # let go of the old one's memory before the new one is built
             engine = build(spec.engine)
         run_job(spec, engine, store, spool, worker, offer)
     except Cancelled:
-        store.record(spec.id, EventKind.CANCELLED, worker=worker)
+        record(EventKind.CANCELLED)
     except Conflict as error:
         log.warning("let go: %s", error.message)  # it was paused, or went to another worker that speaks for it now
-    except OverpaintError as error:
-        words = {"field": error.field, "message": error.message, "remedy": error.remedy, "status": error.status}
-        store.record(spec.id, EventKind.FAILED, worker=worker, **words)
-    except OSError as error:
-        words = {
-            "field": "disk",
-            "message": f"the server could not read or write ({error.strerror or error})",
-            "remedy": "Look at the free space and the rights of the server's folder",
-            "status": Exhausted.status,
-        }
-        store.record(spec.id, EventKind.FAILED, worker=worker, **words)
+    except (OverpaintError, OSError) as error:
+        words = _words(error)
+        record(EventKind.LOST if is_full(error) else EventKind.FAILED, **words)
     except Exception as error:
         log.error("the engine %s failed: %s", spec.engine, failure(error))
         if broke_the_device(error):
@@ -108,9 +146,22 @@ def paint_claimed(
             "remedy": "The server's log has the details",
             "status": Internal.status,
         }
-        store.record(spec.id, EventKind.FAILED, worker=worker, **words)
+        record(EventKind.FAILED, **words)
         engine = None
     return engine
+
+
+def _words(error: OverpaintError | OSError) -> dict[str, str]:
+    if is_full(error):
+        error = full()  # the job has lost nothing: it waits in the queue until there is room
+    if isinstance(error, OverpaintError):
+        return {"field": error.field, "message": error.message, "remedy": error.remedy, "status": error.status}
+    return {
+        "field": "disk",
+        "message": f"the server could not read or write ({error.strerror or error})",
+        "remedy": "Look at the rights of the server's folder",
+        "status": Exhausted.status,
+    }
 
 
 def broke_the_device(error: Exception) -> bool:
@@ -174,21 +225,38 @@ class LocalWorkers:
             self._processes[device] = process
             if self._stopping.is_set():
                 process.terminate()
-            process.join()
+            self._await_end(process)
             del self._alive[device]
             doubtful = time.monotonic() - began < YOUNG
             self._note_the_end(device, process)
 
+    def _await_end(self, process: SpawnProcess) -> None:
+        """Until the process has ended; one that lives and yet renews no lease is killed."""
+        late = 0
+        while process.exitcode is None:
+            process.join(LEASE / 4)
+            late = late + 1 if self._store.lapsed(process.name) and has_room(self._store.folder) else 0
+            if late > 1:  # not at the first look: the machine may have slept, and its worker is about to renew
+                log.error("the worker lives, and does not renew its lease", extra={"worker": process.name})
+                process.kill()
+
     def _note_the_end(self, device: str, process: SpawnProcess) -> None:
         if self._stopping.is_set():
-            self._store.release(process.name, "the server stopped", blameless=True)
+            self._take_back(process.name, "the server stopped", blameless=True)
             return
         ending = _ending(process.exitcode)
-        lost = self._store.release(process.name, f"its worker ended with {ending}")
+        lost = self._take_back(process.name, f"its worker ended with {ending}")
         words = f"the worker ended with {ending}; jobs taken back: {', '.join(lost) or 'none'}"
         log.error(words, extra={"worker": process.name})
         self.restarts[device] += 1
         self._stopping.wait(1.0)  # a worker that dies at once must not spin
+
+    def _take_back(self, name: str, why: str, *, blameless: bool = False) -> tuple[str, ...]:
+        lost: list[str] = []
+        insist(
+            lambda: lost.extend(self._store.release(name, why, blameless=blameless)), lambda: self._stopping.wait(1.0)
+        )
+        return tuple(lost)
 
 
 def _ending(code: int | None) -> str:

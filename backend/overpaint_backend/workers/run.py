@@ -34,7 +34,7 @@ from overpaint_backend.pipeline.stitch import stitch
 from overpaint_backend.pipeline.windows import Window, shorter
 from overpaint_backend.workers.share import Offer, Paint, Share
 
-MASK_BYTES = 256 << 20  # of drawn masks that are kept at hand
+MASK_BYTES = 64 << 20  # of drawn masks that are kept at hand: enough for where two windows overlap, and for still ones
 
 
 class Log(Progress, Protocol):

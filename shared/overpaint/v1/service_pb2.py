@@ -28,7 +28,7 @@ from overpaint.v1 import guides_pb2 as overpaint_dot_v1_dot_guides__pb2
 from overpaint.v1 import jobs_pb2 as overpaint_dot_v1_dot_jobs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aoverpaint/v1/service.proto\x12\x0coverpaint.v1\x1a\x1aoverpaint/v1/engines.proto\x1a\x19overpaint/v1/frames.proto\x1a\x19overpaint/v1/guides.proto\x1a\x17overpaint/v1/jobs.proto\"\x12\n\x10GetServerRequest\";\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x04\"\xa5\x01\n\x11GetServerResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12#\n\x06\x63odecs\x18\x02 \x03(\x0e\x32\x13.overpaint.v1.Codec\x12%\n\x07\x64\x65vices\x18\x03 \x03(\x0b\x32\x14.overpaint.v1.Device\x12\x12\n\nmax_frames\x18\x04 \x01(\x04\x12\x12\n\nmax_pixels\x18\x05 \x01(\x04\x12\x0b\n\x03now\x18\x06 \x01(\x01\"\x14\n\x12ListEnginesRequest\"@\n\x13ListEnginesResponse\x12)\n\x07\x65ngines\x18\x01 \x03(\x0b\x32\x18.overpaint.v1.EngineCard\"\x87\x01\n\x12\x45stimateJobRequest\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12 \n\x04size\x18\x02 \x01(\x0b\x32\x12.overpaint.v1.Size\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\r\x12\x0e\n\x06length\x18\x04 \x01(\r\x12 \n\x04\x65\x64it\x18\x05 \x01(\x0b\x32\x12.overpaint.v1.Edit\"\xa6\x01\n\x13\x45stimateJobResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12\x0f\n\x07windows\x18\x02 \x01(\r\x12\'\n\x0bwindow_size\x18\x03 \x01(\x0b\x32\x12.overpaint.v1.Size\x12\x13\n\x0bpixel_bytes\x18\x04 \x01(\x04\x12\x14\n\x07seconds\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06\x64\x65vice\x18\x06 \x01(\tB\n\n\x08_seconds\"G\n\x0eOpenJobRequest\x12#\n\x04spec\x18\x01 \x01(\x0b\x32\x15.overpaint.v1.JobSpec\x12\x10\n\x08priority\x18\x02 \x01(\x11\"I\n\x0fOpenJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\x12\x0f\n\x07missing\x18\x02 \x03(\x0c\"N\n\x13UploadFramesRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\'\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x18.overpaint.v1.FrameChunk\"5\n\x14UploadFramesResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\" \n\x0eSealJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"8\n\x0fSealJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"6\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x66ter_event\x18\x02 \x01(\x04\"9\n\x10WatchJobResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.overpaint.v1.JobEvent\"l\n\x12\x46\x65tchFramesRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nfrom_frame\x18\x02 \x01(\r\x12\"\n\x05\x63odec\x18\x03 \x01(\x0e\x32\x13.overpaint.v1.Codec\x12\x0e\n\x06source\x18\x04 \x01(\x08\">\n\x13\x46\x65tchFramesResponse\x12\'\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x18.overpaint.v1.FrameChunk\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x11\x43\x61ncelJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"!\n\x0fPauseJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10PauseJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"\"\n\x10ResumeJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x11ResumeJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"\"\n\x10MoveJobUpRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x11MoveJobUpResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"!\n\x0fRetryJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10RetryJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"\x11\n\x0fListJobsRequest\":\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.overpaint.v1.JobSummary\"\"\n\x10\x44\x65leteJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x13\n\x11\x44\x65leteJobResponse\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x8c\x01\n\x0eGetJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.overpaint.v1.JobSummary\x12#\n\x04spec\x18\x02 \x01(\x0b\x32\x15.overpaint.v1.JobSpec\x12\x0e\n\x06\x66rames\x18\x03 \x01(\x04\x12\x0f\n\x07windows\x18\x04 \x01(\x04\x12\r\n\x05\x62ytes\x18\x05 \x01(\x04\"U\n\x10PruneJobsRequest\x12\x1c\n\x0folder_than_days\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x42\x12\n\x10_older_than_days\"Q\n\x11PruneJobsResponse\x12\x0c\n\x04jobs\x18\x01 \x01(\x04\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\x12\x0f\n\x07windows\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\"=\n\x0b\x45rrorDetail\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06remedy\x18\x03 \x01(\t2\x92\x0b\n\x10OverpaintService\x12L\n\tGetServer\x12\x1e.overpaint.v1.GetServerRequest\x1a\x1f.overpaint.v1.GetServerResponse\x12R\n\x0bListEngines\x12 .overpaint.v1.ListEnginesRequest\x1a!.overpaint.v1.ListEnginesResponse\x12R\n\x0b\x45stimateJob\x12 .overpaint.v1.EstimateJobRequest\x1a!.overpaint.v1.EstimateJobResponse\x12\x46\n\x07OpenJob\x12\x1c.overpaint.v1.OpenJobRequest\x1a\x1d.overpaint.v1.OpenJobResponse\x12W\n\x0cUploadFrames\x12!.overpaint.v1.UploadFramesRequest\x1a\".overpaint.v1.UploadFramesResponse(\x01\x12\x46\n\x07SealJob\x12\x1c.overpaint.v1.SealJobRequest\x1a\x1d.overpaint.v1.SealJobResponse\x12K\n\x08WatchJob\x12\x1d.overpaint.v1.WatchJobRequest\x1a\x1e.overpaint.v1.WatchJobResponse0\x01\x12T\n\x0b\x46\x65tchFrames\x12 .overpaint.v1.FetchFramesRequest\x1a!.overpaint.v1.FetchFramesResponse0\x01\x12L\n\tCancelJob\x12\x1e.overpaint.v1.CancelJobRequest\x1a\x1f.overpaint.v1.CancelJobResponse\x12I\n\x08PauseJob\x12\x1d.overpaint.v1.PauseJobRequest\x1a\x1e.overpaint.v1.PauseJobResponse\x12L\n\tResumeJob\x12\x1e.overpaint.v1.ResumeJobRequest\x1a\x1f.overpaint.v1.ResumeJobResponse\x12L\n\tMoveJobUp\x12\x1e.overpaint.v1.MoveJobUpRequest\x1a\x1f.overpaint.v1.MoveJobUpResponse\x12I\n\x08RetryJob\x12\x1d.overpaint.v1.RetryJobRequest\x1a\x1e.overpaint.v1.RetryJobResponse\x12I\n\x08ListJobs\x12\x1d.overpaint.v1.ListJobsRequest\x1a\x1e.overpaint.v1.ListJobsResponse\x12L\n\tDeleteJob\x12\x1e.overpaint.v1.DeleteJobRequest\x1a\x1f.overpaint.v1.DeleteJobResponse\x12\x43\n\x06GetJob\x12\x1b.overpaint.v1.GetJobRequest\x1a\x1c.overpaint.v1.GetJobResponse\x12L\n\tPruneJobs\x12\x1e.overpaint.v1.PruneJobsRequest\x1a\x1f.overpaint.v1.PruneJobsResponse\x12P\n\tMakeGuide\x12\x1e.overpaint.v1.MakeGuideRequest\x1a\x1f.overpaint.v1.MakeGuideResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aoverpaint/v1/service.proto\x12\x0coverpaint.v1\x1a\x1aoverpaint/v1/engines.proto\x1a\x19overpaint/v1/frames.proto\x1a\x19overpaint/v1/guides.proto\x1a\x17overpaint/v1/jobs.proto\"\x12\n\x10GetServerRequest\";\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x04\"\xa5\x01\n\x11GetServerResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12#\n\x06\x63odecs\x18\x02 \x03(\x0e\x32\x13.overpaint.v1.Codec\x12%\n\x07\x64\x65vices\x18\x03 \x03(\x0b\x32\x14.overpaint.v1.Device\x12\x12\n\nmax_frames\x18\x04 \x01(\x04\x12\x12\n\nmax_pixels\x18\x05 \x01(\x04\x12\x0b\n\x03now\x18\x06 \x01(\x01\"\x14\n\x12ListEnginesRequest\"@\n\x13ListEnginesResponse\x12)\n\x07\x65ngines\x18\x01 \x03(\x0b\x32\x18.overpaint.v1.EngineCard\"\x87\x01\n\x12\x45stimateJobRequest\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12 \n\x04size\x18\x02 \x01(\x0b\x32\x12.overpaint.v1.Size\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\r\x12\x0e\n\x06length\x18\x04 \x01(\r\x12 \n\x04\x65\x64it\x18\x05 \x01(\x0b\x32\x12.overpaint.v1.Edit\"\xa6\x01\n\x13\x45stimateJobResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12\x0f\n\x07windows\x18\x02 \x01(\r\x12\'\n\x0bwindow_size\x18\x03 \x01(\x0b\x32\x12.overpaint.v1.Size\x12\x13\n\x0bpixel_bytes\x18\x04 \x01(\x04\x12\x14\n\x07seconds\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06\x64\x65vice\x18\x06 \x01(\tB\n\n\x08_seconds\"G\n\x0eOpenJobRequest\x12#\n\x04spec\x18\x01 \x01(\x0b\x32\x15.overpaint.v1.JobSpec\x12\x10\n\x08priority\x18\x02 \x01(\x11\"I\n\x0fOpenJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\x12\x0f\n\x07missing\x18\x02 \x03(\x0c\"N\n\x13UploadFramesRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\'\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x18.overpaint.v1.FrameChunk\"5\n\x14UploadFramesResponse\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\" \n\x0eSealJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"8\n\x0fSealJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"L\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x66ter_event\x18\x02 \x01(\x04\x12\x14\n\x0c\x62\x65\x61t_seconds\x18\x03 \x01(\r\"9\n\x10WatchJobResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.overpaint.v1.JobEvent\"l\n\x12\x46\x65tchFramesRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nfrom_frame\x18\x02 \x01(\r\x12\"\n\x05\x63odec\x18\x03 \x01(\x0e\x32\x13.overpaint.v1.Codec\x12\x0e\n\x06source\x18\x04 \x01(\x08\">\n\x13\x46\x65tchFramesResponse\x12\'\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x18.overpaint.v1.FrameChunk\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x11\x43\x61ncelJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"!\n\x0fPauseJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10PauseJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"\"\n\x10ResumeJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x11ResumeJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"\"\n\x10MoveJobUpRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x11MoveJobUpResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"!\n\x0fRetryJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10RetryJobResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.overpaint.v1.JobState\"\x11\n\x0fListJobsRequest\":\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.overpaint.v1.JobSummary\"\"\n\x10\x44\x65leteJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x13\n\x11\x44\x65leteJobResponse\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x8c\x01\n\x0eGetJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.overpaint.v1.JobSummary\x12#\n\x04spec\x18\x02 \x01(\x0b\x32\x15.overpaint.v1.JobSpec\x12\x0e\n\x06\x66rames\x18\x03 \x01(\x04\x12\x0f\n\x07windows\x18\x04 \x01(\x04\x12\r\n\x05\x62ytes\x18\x05 \x01(\x04\"U\n\x10PruneJobsRequest\x12\x1c\n\x0folder_than_days\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x42\x12\n\x10_older_than_days\"Q\n\x11PruneJobsResponse\x12\x0c\n\x04jobs\x18\x01 \x01(\x04\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\x12\x0f\n\x07windows\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\"=\n\x0b\x45rrorDetail\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06remedy\x18\x03 \x01(\t2\x92\x0b\n\x10OverpaintService\x12L\n\tGetServer\x12\x1e.overpaint.v1.GetServerRequest\x1a\x1f.overpaint.v1.GetServerResponse\x12R\n\x0bListEngines\x12 .overpaint.v1.ListEnginesRequest\x1a!.overpaint.v1.ListEnginesResponse\x12R\n\x0b\x45stimateJob\x12 .overpaint.v1.EstimateJobRequest\x1a!.overpaint.v1.EstimateJobResponse\x12\x46\n\x07OpenJob\x12\x1c.overpaint.v1.OpenJobRequest\x1a\x1d.overpaint.v1.OpenJobResponse\x12W\n\x0cUploadFrames\x12!.overpaint.v1.UploadFramesRequest\x1a\".overpaint.v1.UploadFramesResponse(\x01\x12\x46\n\x07SealJob\x12\x1c.overpaint.v1.SealJobRequest\x1a\x1d.overpaint.v1.SealJobResponse\x12K\n\x08WatchJob\x12\x1d.overpaint.v1.WatchJobRequest\x1a\x1e.overpaint.v1.WatchJobResponse0\x01\x12T\n\x0b\x46\x65tchFrames\x12 .overpaint.v1.FetchFramesRequest\x1a!.overpaint.v1.FetchFramesResponse0\x01\x12L\n\tCancelJob\x12\x1e.overpaint.v1.CancelJobRequest\x1a\x1f.overpaint.v1.CancelJobResponse\x12I\n\x08PauseJob\x12\x1d.overpaint.v1.PauseJobRequest\x1a\x1e.overpaint.v1.PauseJobResponse\x12L\n\tResumeJob\x12\x1e.overpaint.v1.ResumeJobRequest\x1a\x1f.overpaint.v1.ResumeJobResponse\x12L\n\tMoveJobUp\x12\x1e.overpaint.v1.MoveJobUpRequest\x1a\x1f.overpaint.v1.MoveJobUpResponse\x12I\n\x08RetryJob\x12\x1d.overpaint.v1.RetryJobRequest\x1a\x1e.overpaint.v1.RetryJobResponse\x12I\n\x08ListJobs\x12\x1d.overpaint.v1.ListJobsRequest\x1a\x1e.overpaint.v1.ListJobsResponse\x12L\n\tDeleteJob\x12\x1e.overpaint.v1.DeleteJobRequest\x1a\x1f.overpaint.v1.DeleteJobResponse\x12\x43\n\x06GetJob\x12\x1b.overpaint.v1.GetJobRequest\x1a\x1c.overpaint.v1.GetJobResponse\x12L\n\tPruneJobs\x12\x1e.overpaint.v1.PruneJobsRequest\x1a\x1f.overpaint.v1.PruneJobsResponse\x12P\n\tMakeGuide\x12\x1e.overpaint.v1.MakeGuideRequest\x1a\x1f.overpaint.v1.MakeGuideResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,51 +62,51 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEALJOBRESPONSE']._serialized_start=1112
   _globals['_SEALJOBRESPONSE']._serialized_end=1168
   _globals['_WATCHJOBREQUEST']._serialized_start=1170
-  _globals['_WATCHJOBREQUEST']._serialized_end=1224
-  _globals['_WATCHJOBRESPONSE']._serialized_start=1226
-  _globals['_WATCHJOBRESPONSE']._serialized_end=1283
-  _globals['_FETCHFRAMESREQUEST']._serialized_start=1285
-  _globals['_FETCHFRAMESREQUEST']._serialized_end=1393
-  _globals['_FETCHFRAMESRESPONSE']._serialized_start=1395
-  _globals['_FETCHFRAMESRESPONSE']._serialized_end=1457
-  _globals['_CANCELJOBREQUEST']._serialized_start=1459
-  _globals['_CANCELJOBREQUEST']._serialized_end=1493
-  _globals['_CANCELJOBRESPONSE']._serialized_start=1495
-  _globals['_CANCELJOBRESPONSE']._serialized_end=1553
-  _globals['_PAUSEJOBREQUEST']._serialized_start=1555
-  _globals['_PAUSEJOBREQUEST']._serialized_end=1588
-  _globals['_PAUSEJOBRESPONSE']._serialized_start=1590
-  _globals['_PAUSEJOBRESPONSE']._serialized_end=1647
-  _globals['_RESUMEJOBREQUEST']._serialized_start=1649
-  _globals['_RESUMEJOBREQUEST']._serialized_end=1683
-  _globals['_RESUMEJOBRESPONSE']._serialized_start=1685
-  _globals['_RESUMEJOBRESPONSE']._serialized_end=1743
-  _globals['_MOVEJOBUPREQUEST']._serialized_start=1745
-  _globals['_MOVEJOBUPREQUEST']._serialized_end=1779
-  _globals['_MOVEJOBUPRESPONSE']._serialized_start=1781
-  _globals['_MOVEJOBUPRESPONSE']._serialized_end=1839
-  _globals['_RETRYJOBREQUEST']._serialized_start=1841
-  _globals['_RETRYJOBREQUEST']._serialized_end=1874
-  _globals['_RETRYJOBRESPONSE']._serialized_start=1876
-  _globals['_RETRYJOBRESPONSE']._serialized_end=1933
-  _globals['_LISTJOBSREQUEST']._serialized_start=1935
-  _globals['_LISTJOBSREQUEST']._serialized_end=1952
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1954
-  _globals['_LISTJOBSRESPONSE']._serialized_end=2012
-  _globals['_DELETEJOBREQUEST']._serialized_start=2014
-  _globals['_DELETEJOBREQUEST']._serialized_end=2048
-  _globals['_DELETEJOBRESPONSE']._serialized_start=2050
-  _globals['_DELETEJOBRESPONSE']._serialized_end=2069
-  _globals['_GETJOBREQUEST']._serialized_start=2071
-  _globals['_GETJOBREQUEST']._serialized_end=2102
-  _globals['_GETJOBRESPONSE']._serialized_start=2105
-  _globals['_GETJOBRESPONSE']._serialized_end=2245
-  _globals['_PRUNEJOBSREQUEST']._serialized_start=2247
-  _globals['_PRUNEJOBSREQUEST']._serialized_end=2332
-  _globals['_PRUNEJOBSRESPONSE']._serialized_start=2334
-  _globals['_PRUNEJOBSRESPONSE']._serialized_end=2415
-  _globals['_ERRORDETAIL']._serialized_start=2417
-  _globals['_ERRORDETAIL']._serialized_end=2478
-  _globals['_OVERPAINTSERVICE']._serialized_start=2481
-  _globals['_OVERPAINTSERVICE']._serialized_end=3907
+  _globals['_WATCHJOBREQUEST']._serialized_end=1246
+  _globals['_WATCHJOBRESPONSE']._serialized_start=1248
+  _globals['_WATCHJOBRESPONSE']._serialized_end=1305
+  _globals['_FETCHFRAMESREQUEST']._serialized_start=1307
+  _globals['_FETCHFRAMESREQUEST']._serialized_end=1415
+  _globals['_FETCHFRAMESRESPONSE']._serialized_start=1417
+  _globals['_FETCHFRAMESRESPONSE']._serialized_end=1479
+  _globals['_CANCELJOBREQUEST']._serialized_start=1481
+  _globals['_CANCELJOBREQUEST']._serialized_end=1515
+  _globals['_CANCELJOBRESPONSE']._serialized_start=1517
+  _globals['_CANCELJOBRESPONSE']._serialized_end=1575
+  _globals['_PAUSEJOBREQUEST']._serialized_start=1577
+  _globals['_PAUSEJOBREQUEST']._serialized_end=1610
+  _globals['_PAUSEJOBRESPONSE']._serialized_start=1612
+  _globals['_PAUSEJOBRESPONSE']._serialized_end=1669
+  _globals['_RESUMEJOBREQUEST']._serialized_start=1671
+  _globals['_RESUMEJOBREQUEST']._serialized_end=1705
+  _globals['_RESUMEJOBRESPONSE']._serialized_start=1707
+  _globals['_RESUMEJOBRESPONSE']._serialized_end=1765
+  _globals['_MOVEJOBUPREQUEST']._serialized_start=1767
+  _globals['_MOVEJOBUPREQUEST']._serialized_end=1801
+  _globals['_MOVEJOBUPRESPONSE']._serialized_start=1803
+  _globals['_MOVEJOBUPRESPONSE']._serialized_end=1861
+  _globals['_RETRYJOBREQUEST']._serialized_start=1863
+  _globals['_RETRYJOBREQUEST']._serialized_end=1896
+  _globals['_RETRYJOBRESPONSE']._serialized_start=1898
+  _globals['_RETRYJOBRESPONSE']._serialized_end=1955
+  _globals['_LISTJOBSREQUEST']._serialized_start=1957
+  _globals['_LISTJOBSREQUEST']._serialized_end=1974
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1976
+  _globals['_LISTJOBSRESPONSE']._serialized_end=2034
+  _globals['_DELETEJOBREQUEST']._serialized_start=2036
+  _globals['_DELETEJOBREQUEST']._serialized_end=2070
+  _globals['_DELETEJOBRESPONSE']._serialized_start=2072
+  _globals['_DELETEJOBRESPONSE']._serialized_end=2091
+  _globals['_GETJOBREQUEST']._serialized_start=2093
+  _globals['_GETJOBREQUEST']._serialized_end=2124
+  _globals['_GETJOBRESPONSE']._serialized_start=2127
+  _globals['_GETJOBRESPONSE']._serialized_end=2267
+  _globals['_PRUNEJOBSREQUEST']._serialized_start=2269
+  _globals['_PRUNEJOBSREQUEST']._serialized_end=2354
+  _globals['_PRUNEJOBSRESPONSE']._serialized_start=2356
+  _globals['_PRUNEJOBSRESPONSE']._serialized_end=2437
+  _globals['_ERRORDETAIL']._serialized_start=2439
+  _globals['_ERRORDETAIL']._serialized_end=2500
+  _globals['_OVERPAINTSERVICE']._serialized_start=2503
+  _globals['_OVERPAINTSERVICE']._serialized_end=3929
 # @@protoc_insertion_point(module_scope)

@@ -125,12 +125,14 @@ class SealJobResponse(_message.Message):
     def __init__(self, state: _Optional[_Union[_jobs_pb2.JobState, str]] = ...) -> None: ...
 
 class WatchJobRequest(_message.Message):
-    __slots__ = ("job_id", "after_event")
+    __slots__ = ("job_id", "after_event", "beat_seconds")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     AFTER_EVENT_FIELD_NUMBER: _ClassVar[int]
+    BEAT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     after_event: int
-    def __init__(self, job_id: _Optional[str] = ..., after_event: _Optional[int] = ...) -> None: ...
+    beat_seconds: int
+    def __init__(self, job_id: _Optional[str] = ..., after_event: _Optional[int] = ..., beat_seconds: _Optional[int] = ...) -> None: ...
 
 class WatchJobResponse(_message.Message):
     __slots__ = ("event",)

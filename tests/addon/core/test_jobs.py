@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +18,13 @@ import pytest
 from overpaint.client import Client
 from overpaint.codec import digest
 from overpaint.edit import OptionValue, Task
-from overpaint.errors import Cancelled, Invalid, Missing, Unavailable
+from overpaint.errors import Cancelled, Invalid, Missing
 from overpaint.job import JobState, Picture
 from overpaint_addon.core.draft import Draft
-from overpaint_addon.core.follow import AWAY
 from overpaint_addon.core.jobs import Act, JobRow, sending_row, ticket_row
 from overpaint_addon.core.paint import paint, resume
 from overpaint_addon.core.ports import Ticket
-from overpaint_addon.core.steps import Doing, Steps
+from overpaint_addon.core.steps import AWAY, Doing, Steps
 from overpaint_addon.core.submit import submit
 from overpaint_addon.link.courier import Courier
 
@@ -81,7 +82,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
         yield faked(tmp_path)
         return
     address, spool = request.getfixturevalue("live")
-    courier = Courier(Client(address))
+    courier = Courier(Client(address, patience=math.inf))
     yield Desk(courier, tmp_path, WORKING, spool)
     courier.close()
 
@@ -207,26 +208,27 @@ def test_while_the_server_is_away_the_job_waits_and_says_so(tmp_path: Path) -> N
     assert run(steps).length == 20
 
 
-def test_fetching_waits_for_the_server_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("overpaint_addon.core.paint.REST", 0.01)
+def test_fetching_waits_for_the_server_too(tmp_path: Path) -> None:
     desk = faked(tmp_path)
-    fetch, tries = desk.backend.fetch, []
-
-    def away_once(*given: Any) -> Any:
-        tries.append(given)
-        if len(tries) == 1:
-            raise Unavailable(field="server", message="no server answers")
-        return fetch(*given)
-
-    desk.backend.fetch = away_once
-    assert run(desk.paint()).length == 20 and len(tries) == 2
+    steps = desk.paint()
+    drive(steps, until=lambda said: said.stage == "painting")
+    fetch, fetching = desk.backend.fetch, Future[Any]()
+    desk.backend.fetch = lambda *given: fetching
+    drive(steps, until=lambda said: said.stage == "fetching the take")
+    desk.backend.away = True
+    assert next(steps).stage == AWAY
+    desk.backend.away = False
+    assert next(steps).stage == "fetching the take"
+    (kept,) = desk.tickets.all()
+    fetching.set_result(fetch(kept.job_id, tmp_path / "take", 20).result())
+    assert run(steps).length == 20
 
 
 def test_law_4_a_job_outlives_its_server_and_the_file(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     with serving(tmp_path / "jobs", listen=address) as server:
-        courier = Courier(Client(address))
+        courier = Courier(Client(address, patience=math.inf))
         desk = Desk(courier, tmp_path)
         ticket = desk.submit(options=WORKING)
         steps = desk.resume(ticket)
@@ -235,7 +237,7 @@ def test_law_4_a_job_outlives_its_server_and_the_file(tmp_path: Path) -> None:
     drive(steps, until=lambda said: said.stage == AWAY)
     steps.close()  # the file is closed; what it holds is the ticket
     courier.close()
-    again = Desk(Courier(Client(address)), tmp_path)
+    again = Desk(Courier(Client(address, patience=math.inf)), tmp_path)
     (kept,) = desk.tickets.all()
     steps = again.resume(kept)
     drive(steps, until=lambda said: said.stage == AWAY)  # opened again, and the server is still away

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from overpaint.clip import Clip, Rate, Size
 from overpaint.edit import Edit, Task
-from overpaint.errors import Conflict, Missing
+from overpaint.errors import Conflict, Exhausted, Missing
 from overpaint.job import EventKind, JobSpec, JobState, Picture
 from overpaint_backend.jobs.store import MOST_LOSSES, Store
 
@@ -199,3 +199,35 @@ def test_events_are_numbered_without_gaps_and_survive(store: Store, tmp_path: Pa
     assert [event.number for event in events] == list(range(1, 7))
     assert again.events(job, 4) == events[4:]
     assert events[-1].stage == "painting" and events[-1].step == 2
+
+
+def test_law_7_a_job_that_loses_its_worker_while_it_is_cancelled_ends_as_cancelled(store: Store) -> None:
+    job = queued(store, 1)
+    store.claim("one", lease=60)
+    assert store.wants(job, "one") and not store.wants(job, "two")
+    store.cancel(job)
+    assert not store.wants(job, "one")
+    assert store.release("one") == (job,)
+    assert store.events(job)[-1].kind is EventKind.CANCELLED and store.state(job) is JobState.CANCELLED
+
+
+def test_a_lease_that_is_not_renewed_lapses(store: Store) -> None:
+    queued(store, 1)
+    assert not store.lapsed("one")
+    store.claim("one", lease=-1)
+    assert store.lapsed("one") and not store.lapsed("two")
+    store.renew("one", lease=60)
+    assert not store.lapsed("one")
+
+
+def test_a_full_disk_is_said_in_words_and_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = queued(store, 1)
+    connection = store._connection()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")  # what SQLite says then is what it says on a full disk
+    with pytest.raises(Exhausted, match="disk is full") as refused:
+        for number in range(2, 999):
+            store.open(spec(number))
+    assert refused.value.field == "disk" and refused.value.remedy
+    connection.execute(f"PRAGMA max_page_count = {pages + 999}")
+    assert store.state(job) is JobState.QUEUED and store.claim("one", lease=60) == spec(1)

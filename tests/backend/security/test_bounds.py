@@ -25,7 +25,7 @@ from overpaint.order import GuideFrame, GuideOrder, LinesOrder
 from overpaint.v1 import guides_pb2, service_pb2_grpc
 from overpaint.v1 import service_pb2 as pb
 from overpaint_backend.access import remove_token
-from overpaint_backend.server import BOUNDS, THREADS
+from overpaint_backend.server import OPTIONS, THREADS
 
 from tests.backend.test_access import FRAMES, MASK, PIXELS, job, paint
 from tests.serving import Serving, guard, serving
@@ -186,7 +186,7 @@ def test_one_connection_never_takes_every_thread(tmp_path: Path) -> None:
 
 
 def test_headers_and_messages_are_bounded(tmp_path: Path) -> None:
-    most = dict(BOUNDS)["grpc.max_receive_message_length"]
+    most = dict(OPTIONS)["grpc.max_receive_message_length"]
     with (
         serving(tmp_path / "jobs") as server,
         grpc.insecure_channel(server.address, [("grpc.max_send_message_length", -1)]) as channel,

@@ -1,0 +1,141 @@
+"""A few faults that take seconds, for the pure suite; the others are in `make test-faults`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from overpaint import patience
+from overpaint.client import Client
+from overpaint.errors import Exhausted, OverpaintError, Unavailable
+from overpaint.job import EventKind
+from overpaint.v1 import service_pb2, service_pb2_grpc
+from overpaint_backend.access import Caller, Door
+from overpaint_backend.desk import Desk
+from overpaint_backend.jobs import room
+from overpaint_backend.service import Service
+
+from tests.faults import subject
+from tests.faults.host import Host
+from tests.faults.ledger import Ledger
+from tests.faults.proxy import How, Proxy, Way
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    with Host(tmp_path_factory.mktemp("quick") / "jobs") as host:
+        yield host
+
+
+def test_law_4_and_6_a_cut_in_each_phase_costs_nothing(host: Host, ledger: Ledger) -> None:
+    frames = subject.clip(1)
+    spec = subject.job("toy", 1, frames, strength=0.5)
+    named, read = subject.pixels(spec, frames), []
+    heard: list[OverpaintError | None] = []
+
+    def once(digest: str) -> Any:
+        read.append(digest)
+        return named[digest]
+
+    with (
+        ledger.run("quick: the network dropped three times") as compare,
+        Proxy(host.address) as proxy,
+        Client(proxy.address, patience=30) as client,
+    ):
+        proxy.arm(Way.UP, How.DROP, 60_000)
+        client.send(spec, once, cut=heard.append)
+        assert (
+            len(named) < len(read) < 2 * len(named)
+        )  # some on their way went under; what had arrived was not sent again
+        proxy.arm(Way.DOWN, How.HALF, 500)
+        numbers = [event.number for event in client.watch(spec.id, cut=heard.append)]
+        assert numbers == list(range(1, len(numbers) + 1))
+        proxy.arm(Way.DOWN, How.DROP, 8_000)
+        compare(list(client.fetch(spec.id, cut=heard.append)), subject.uninterrupted(spec, frames))
+        assert heard.count(None) == 3
+
+
+def test_law_4_a_server_that_starts_anew_is_a_cut_like_any_other(host: Host, ledger: Ledger) -> None:
+    frames = subject.clip(2)
+    spec = subject.job("toy-alone", 2, frames, delay=0.05)
+    with ledger.run("quick: the server killed while watched") as compare, Client(host.address, patience=30) as client:
+        client.send(spec, subject.pixels(spec, frames).__getitem__)
+        numbers = []
+        for event in client.watch(spec.id):
+            numbers.append(event.number)
+            if event.kind is EventKind.WINDOW_DONE and event.window == 1:
+                host.kill()
+                host.start()
+        assert numbers == list(range(1, len(numbers) + 1))
+        compare(list(client.fetch(spec.id)), subject.uninterrupted(spec, frames))
+
+
+def test_a_wrong_request_is_not_tried_again(host: Host) -> None:
+    frames = subject.clip(3)
+    heard: list[OverpaintError | None] = []
+    with Client(host.address, patience=1e9) as client:
+        with pytest.raises(OverpaintError, match="there is no job"):
+            list(client.watch("0" * 32, cut=heard.append))
+        with pytest.raises(OverpaintError, match="no engine"):
+            client.send(subject.job("nobody", 3, frames), {}.__getitem__, cut=heard.append)
+    assert not heard
+
+
+def test_an_older_client_gets_no_signs_of_life_and_a_newer_one_does(host: Host) -> None:
+    frames = subject.clip(4)
+    spec = subject.job("toy", 4, frames)
+    with Client(host.address) as client:
+        client.open_job(spec)
+    with grpc.insecure_channel(host.address) as channel:
+        stub: Any = service_pb2_grpc.OverpaintServiceStub(channel)
+        for beat, answers in ((0, 1), (1, 3)):
+            request = service_pb2.WatchJobRequest(job_id=spec.id, beat_seconds=beat)
+            stream = stub.WatchJob(request, timeout=2.5)
+            got: list[Any] = []
+            with pytest.raises(grpc.RpcError):
+                for answer in stream:
+                    got.append(answer)
+            assert [answer.HasField("event") for answer in got][:2] == [True, False][: len(got)]
+            assert len(got) >= answers if beat else len(got) == answers
+
+
+def test_a_server_that_hangs_is_noticed_by_its_silence(monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
+    """Its connection lives and answers pings; only its desk says nothing any more."""
+    hung = threading.Event()
+
+    class Hanging(Desk):
+        def looks(self, caller: Caller, job: str, after: int) -> Iterator[None]:
+            yield None
+            hung.wait(20)
+
+        def __init__(self) -> None:
+            pass
+
+    monkeypatch.setattr(patience, "STALL", 0.5)
+    with ThreadPoolExecutor(2) as threads:
+        server = grpc.server(threads)
+        service = Service(Hanging(), Door(Path("none"), guarded=False), lambda *_: iter(()))
+        service_pb2_grpc.add_OverpaintServiceServicer_to_server(service, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        with Client(f"127.0.0.1:{port}") as client, pytest.raises(Unavailable, match="nothing moved"):
+            list(client.watch("0" * 32))
+        hung.set()
+        server.stop(None).wait()
+
+
+def test_a_full_disk_is_said_in_words_and_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "has_room", lambda *_: False)
+    with pytest.raises(Exhausted, match="disk is full") as refused, room.whole(tmp_path / "file"):
+        raise AssertionError("it was written to")
+    assert refused.value.field == "disk" and refused.value.remedy
+    monkeypatch.undo()
+    with pytest.raises(Exhausted), room.whole(tmp_path / "file") as file:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
