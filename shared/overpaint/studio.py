@@ -41,12 +41,27 @@ uint8 or bool, in the clip's size; white (or True) is what is masked or drawn.
 _DEPTHS: dict[str, Depth] = {"uint8": 8, "uint16": 16}
 
 
-def connect(address: str, *, token: str = "", certificate: Path | str | None = None) -> Studio:
+def connect(
+    address: str,
+    *,
+    token: str = "",
+    certificate: Path | str | None = None,
+    fingerprint: str = "",
+    patience: float = 300.0,
+) -> Studio:
     """A studio's server at "host:port"; use it in a `with`. Raises Unavailable where no server answers.
 
-    To another machine the connection is TLS, checked against `certificate` (PEM) or the system's authorities.
+    To another machine the connection is TLS, checked against `certificate` (PEM), the `fingerprint` of the server's
+    (SHA-256), or the system's authorities. After a cut, what is sent, followed or fetched goes on until nothing has moved
+    for `patience` seconds.
     """
-    client = Client(address, token=token, certificate=Path(certificate) if certificate else None)
+    client = Client(
+        address,
+        token=token,
+        certificate=Path(certificate) if certificate else None,
+        fingerprint=fingerprint,
+        patience=patience,
+    )
     try:
         client.server()
     except OverpaintError:
@@ -128,10 +143,7 @@ class Studio:
         chosen = engine or usual(self.engines(), asked, edit.given()).name
         spec = JobSpec(id=uuid.uuid4().hex, engine=chosen, clip=clip, edit=edit)
         shelf = _Shelf([*named, finished])
-        _, missing = self.client.open_job(spec, priority)
-        if missing:
-            self.client.upload(spec.id, map(shelf.read, missing), missing)
-        self.client.seal_job(spec.id)
+        self.client.send(spec, shelf.read, priority)
         return Job(self.client, spec.id, spec)
 
 

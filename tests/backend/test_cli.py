@@ -247,7 +247,7 @@ def test_to_prune_takes_an_administrator(files: Path, tmp_path: Path, guarded: s
     sent = submit(files, tmp_path / "sent", env, "--json", "--prompt", "old")
     job = json.loads(sent.stdout.splitlines()[-1])["job"]
     refused = overpaint("jobs", "prune", env=env)
-    assert refused.returncode == 1 and "it takes the scope admin" in refused.stderr
+    assert refused.returncode == 77 and "it takes the scope admin" in refused.stderr
     env["OVERPAINT_TOKEN"] = "root"
     nothing = json.loads(overpaint("jobs", "prune", "--json", env=env).stdout)
     assert nothing["jobs"] == 0

@@ -25,7 +25,7 @@ from overpaint_backend.cli.arguments import (
     weights_root,
 )
 from overpaint_backend.cli.farming import packed
-from overpaint_backend.cli.painting import done, follow
+from overpaint_backend.cli.painting import PATIENCE, done, follow
 
 if TYPE_CHECKING:
     from overpaint.client import Client
@@ -84,7 +84,7 @@ def _submit(args: argparse.Namespace) -> int:
     from overpaint_backend.jobs.spool import Spool
 
     check_out(args.submit)
-    with tempfile.TemporaryDirectory(prefix="overpaint-") as name, client(args) as server:
+    with tempfile.TemporaryDirectory(prefix="overpaint-") as name, client(args, PATIENCE) as server:
         spool = Spool(Path(name) / "spool")
         marked = read_timeline(args.file, server.engines())
         queued = [_queue(args, one, server, spool) for one in marked]  # all of them, so that the server is never idle
@@ -121,10 +121,7 @@ def _queue(args: argparse.Namespace, one: Marked, server: Client, spool: Spool) 
 
     spec, notes = gather(one.files, spool)
     note(args, [f"{one.where}: {words}" for words in notes])
-    _, missing = server.open_job(spec)
-    if missing:
-        server.upload(spec.id, map(spool.get, missing), missing)
-    server.seal_job(spec.id)
+    server.send(spec, spool.get)
     return spec
 
 

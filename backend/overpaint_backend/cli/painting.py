@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from overpaint_backend.files import Files
 
 
+PATIENCE = 300.0  # seconds in which something must move
+
+
 def add_verbs(verbs: Verbs) -> None:
     one = add_verb(verbs, "paint", paint, "paint a clip here, without a server")
     add_request(one)
@@ -50,7 +53,7 @@ def add_verbs(verbs: Verbs) -> None:
     add_request(one)
     add_server(one)
     words = "go on after a cut, until nothing has moved for so long; 0: never"
-    one.add_argument("--patience", type=float, default=300.0, metavar="SECONDS", help=words)
+    one.add_argument("--patience", type=float, default=PATIENCE, metavar="SECONDS", help=words)
 
 
 def add_request(to: argparse.ArgumentParser, out: str = "folder for the take; must be new") -> None:

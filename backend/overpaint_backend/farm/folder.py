@@ -31,7 +31,7 @@ class JobSpool(Spool):
 
     def __init__(self, sealed: Sealed, out: Path) -> None:
         # Not Spool's own: no frames are kept here, so there is no folder for any.
-        self._folder, self._sealed = out, sealed
+        self.folder, self._sealed = out, sealed
         (out / "windows").mkdir(parents=True, exist_ok=True)
 
     def get(self, digest: str) -> np.ndarray:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
-import pickle
 import traceback
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -85,25 +85,23 @@ class DeviceActor:
 
         return self._answer(build)
 
-    def paint(self, number: int, name: str, order: bytes) -> Answer:
-        """The pickled WindowOutput of the pickled `order`: a WindowInput, the Edit's words and the carry.
-
-        `number` is what `said` and `stop` call this window.
-        """
-        # Ray would hand over arrays that cannot be written to, and its own memory with them.
-        cut, words, carry = pickle.loads(order)
+    def paint(self, number: int, name: str, cut: WindowInput, words: Edit, carry: Carry | None) -> Answer:
+        """The WindowOutput. `number` is what `said` and `stop` call this window."""
+        cut, carry = deepcopy(
+            (cut, carry)
+        )  # Ray hands over arrays that cannot be written to, and its own memory with them
 
         def progress(stage: str, step: int, steps: int) -> None:
             self._said = number, (stage, step, steps)
             if self._stopped == number:
                 raise Cancelled(field="job", message="the job was cancelled")
 
-        def painted() -> bytes:
+        def painted() -> WindowOutput:
             engine = self._loaded(name)
             if words != self._words:
                 self._words, self._cond = None, None
                 self._cond, self._words = engine.encode(words), words
-            return pickle.dumps(engine.paint(cut, self._cond, carry, progress), pickle.HIGHEST_PROTOCOL)
+            return engine.paint(cut, self._cond, carry, progress)
 
         return self._answer(painted, number)
 
@@ -175,8 +173,7 @@ class RemoteEngine:
     def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
         """Paint one window. What `progress` raises stops it over there, and passes on once the device is free."""
         number = next(self._numbers)
-        order = pickle.dumps((cut, cond, carry), pickle.HIGHEST_PROTOCOL)
-        answer = self._actor.paint.remote(number, self.card.name, order)
+        answer = self._actor.paint.remote(number, self.card.name, cut, cond, carry)
         said: Said | None = None
         try:
             while not ray.wait([answer], timeout=LOOK)[0]:
@@ -192,7 +189,7 @@ class RemoteEngine:
         found = self._result(answer)
         if found.said is not None:
             progress(*found.said)
-        return pickle.loads(found.result)
+        return deepcopy(found.result)  # out of Ray's memory
 
     def _said(self, number: int) -> Said | None:
         try:

@@ -13,7 +13,7 @@ from overpaint.chunks import pack
 from overpaint.clip import Clip, Rate, Size
 from overpaint.codec import digest
 from overpaint.edit import Edit, Task
-from overpaint.errors import Corrupt, Missing
+from overpaint.errors import Corrupt, Exhausted, Missing
 from overpaint.job import EventKind, JobSpec
 from overpaint_backend.access import ANYONE
 from overpaint_backend.desk import Desk
@@ -126,6 +126,6 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(Exhausted, match="disk is full"):
         spool.put(FRAMES[0])
     assert not [path for path in (tmp_path / "spool").rglob("*") if path.is_file()]
