@@ -24,9 +24,10 @@ def room(name: str) -> Any:
 
 
 def begin(session: Any, prompt: str = "a red coat", options: Any = SLOW) -> str:
-    """Paint as the button does, which there is no window for: the job's id."""
+    """Paint as the button does, which there is no window for: the job's id. Its words are its own, or it would be done at once."""
     job_id = uuid.uuid4().hex
-    draft = dataclasses.replace(bpy.context.scene.overpaint.draft(), prompt=prompt, options=options)
+    draft = bpy.context.scene.overpaint.draft()
+    draft = dataclasses.replace(draft, prompt=prompt, negative_prompt=job_id, options=options)
     steps = room("core.paint").paint(session.timeline, session.backend(), session.tickets, draft, job_id)
     session.start(steps, job_id, name=prompt)
     return job_id
