@@ -44,12 +44,12 @@ class Ledger:
             row.seconds += time.monotonic() - began
 
     def lines(self) -> Iterator[str]:
-        yield f"{'what was broken':52} {'runs':>5} {'lost':>5} {'takes that differ':>18} {'seconds':>8}"
+        yield f"{'what was broken':56} {'runs':>5} {'lost':>5} {'takes that differ':>18} {'seconds':>8}"
         for kind, row in self.rows.items():
-            yield f"{kind:52} {row.runs:5} {row.lost:5} {row.differ:18} {row.seconds:8.0f}"
+            yield f"{kind:56} {row.runs:5} {row.lost:5} {row.differ:18} {row.seconds:8.0f}"
         rows = self.rows.values()
         total = [sum(getattr(row, name) for row in rows) for name in ("runs", "lost", "differ", "seconds")]
-        yield f"{'all':52} {total[0]:5} {total[1]:5} {total[2]:18} {total[3]:8.0f}"
+        yield f"{'all':56} {total[0]:5} {total[1]:5} {total[2]:18} {total[3]:8.0f}"
 
 
 LEDGER = Ledger()

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 from overpaint.card import EngineCard, Estimate
-from overpaint.client import Client, GuideCall
+from overpaint.client import Client
 from overpaint.clip import Depth, Size
 from overpaint.codec import digest
 from overpaint.edit import Edit
 from overpaint.errors import OverpaintError, Unavailable
+from overpaint.guide_call import GuideCall
 from overpaint.job import JobEvent, JobSpec, JobState
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
 from overpaint.sealed import seal

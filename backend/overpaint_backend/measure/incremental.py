@@ -94,10 +94,7 @@ def _measure(engine: Engine, before: JobSpec, edit: Edit, frame: int, pixels: Pi
 def _paint(client: Client, spec: JobSpec, pixels: Pixels) -> tuple[list[str], tuple[int, int], float]:
     """The digests of the take, windows painted and reused, and the seconds from the announcement to the last frame."""
     began = time.perf_counter()
-    _, missing = client.open_job(spec)
-    if missing:
-        client.upload(spec.id, map(pixels.__getitem__, missing), missing)
-    client.seal_job(spec.id)
+    client.send(spec, pixels.__getitem__)
     events = list(client.watch(spec.id))
     if events[-1].kind is not EventKind.FINISHED:
         raise Internal(field="bench", message=f"the job ended with {events[-1].kind}: {events[-1].message}")

@@ -99,10 +99,7 @@ def _run(shares: Sequence[Sequence[tuple[JobSpec, Pixels]]]) -> tuple[list[list[
 def _one(client: Client, spec: JobSpec, pixels: Pixels) -> Result:
     began, take, trouble = time.perf_counter(), (), ""
     try:
-        _, missing = client.open_job(spec)
-        if missing:
-            client.upload(spec.id, map(pixels.__getitem__, missing), missing)
-        client.seal_job(spec.id)
+        client.send(spec, pixels.__getitem__)
         last = [event for event in client.watch(spec.id)][-1]
         if last.kind is EventKind.FINISHED:
             take = tuple(digest(patch) for patch in client.fetch(spec.id))

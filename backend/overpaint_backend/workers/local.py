@@ -31,8 +31,8 @@ from overpaint_backend.workers.share import Offer
 
 LEASE = 20.0  # seconds; a worker that does not renew for so long has stopped
 PAUSE = 0.05  # seconds between two looks into the queue
-YOUNG = 10.0  # seconds; a worker that dies earlier has hardly begun
 GRACE = 20.0  # seconds that a step may go on for after its job was cancelled, paused or taken away; then the device is freed by force
+YOUNG = 10.0  # seconds; a worker that dies earlier has hardly begun
 log = logging.getLogger(__name__)
 
 
@@ -42,22 +42,33 @@ def work(folder: Path, weights: Path, device: str, name: str, log_format: str) -
     write_log(log_format)
     store, spool = Store(folder / "jobs.sqlite"), Spool(folder / "spool")
     server = multiprocessing.parent_process()
+    threading.Thread(target=renew, args=(store, name), daemon=True).start()
     held = _Held(store, name)
     threading.Thread(target=held.watch, daemon=True).start()
     engine: Engine | None = None
     build = partial(registry.build, device=device, weights=weights)
     while server is None or server.is_alive():
-        spec = _claim(store, name, engine) if has_room(folder, 2) else None
+        spec = claim(store, spool, name, engine)
         if spec is None:
             time.sleep(PAUSE)
             continue
-        held.job = spec.id
         with about(job=spec.id, worker=name):
+            held.job = spec.id
             try:
                 engine = paint_claimed(spec, engine, build, store, spool, name)
             except DeviceFault:
                 raise SystemExit(1) from None  # why is in the log already
-        held.job = ""
+            held.job = ""
+
+
+def claim(store: Store, spool: Spool, name: str, engine: Engine | None) -> JobSpec | None:
+    """The next job for the worker that has `engine` loaded; None where none waits, or the disk has no room for what comes of it."""
+    if not has_room(spool.folder, 2):
+        return None
+    try:
+        return store.claim(name, LEASE, resident=engine.card.name if engine else "")
+    except Exhausted:
+        return None  # the disk was filled just now
 
 
 def renew(store: Store, name: str) -> None:
@@ -69,15 +80,8 @@ def renew(store: Store, name: str) -> None:
         time.sleep(LEASE / 4)
 
 
-def _claim(store: Store, name: str, engine: Engine | None) -> JobSpec | None:
-    try:
-        return store.claim(name, LEASE, resident=engine.card.name if engine else "")
-    except Exhausted:
-        return None  # the disk was filled just now
-
-
 class _Held:
-    """What a worker holds, seen by a thread of its own: it renews the lease, and ends a process that does not let go.
+    """What a worker holds, seen by a thread of its own, which ends a process that does not let go.
 
     An engine looks whether it is to go on between two steps only. A step that hangs would keep the device for ever.
     """
@@ -87,17 +91,12 @@ class _Held:
         self._store, self._worker = store, worker
 
     def watch(self) -> None:
-        server = multiprocessing.parent_process()
-        renewed, unwanted = 0.0, time.monotonic()
-        while server is None or server.is_alive():
-            now, job = time.monotonic(), self.job
-            if now - renewed > LEASE / 4:
-                with suppress(Exhausted):  # on a full disk no lease is renewed, and none is taken away
-                    self._store.renew(self._worker, LEASE)
-                renewed = now
+        unwanted = time.monotonic()
+        while True:
+            job = self.job
             if not job or self._store.wants(job, self._worker):
-                unwanted = now
-            elif now - unwanted > GRACE:
+                unwanted = time.monotonic()
+            elif time.monotonic() - unwanted > GRACE:
                 log.error("the job %s was taken back %.0f seconds ago, and its step does not end", job, GRACE)
                 os._exit(1)
             time.sleep(1.0)
@@ -230,16 +229,6 @@ class LocalWorkers:
             doubtful = time.monotonic() - began < YOUNG
             self._note_the_end(device, process)
 
-    def _await_end(self, process: SpawnProcess) -> None:
-        """Until the process has ended; one that lives and yet renews no lease is killed."""
-        late = 0
-        while process.exitcode is None:
-            process.join(LEASE / 4)
-            late = late + 1 if self._store.lapsed(process.name) and has_room(self._store.folder) else 0
-            if late > 1:  # not at the first look: the machine may have slept, and its worker is about to renew
-                log.error("the worker lives, and does not renew its lease", extra={"worker": process.name})
-                process.kill()
-
     def _note_the_end(self, device: str, process: SpawnProcess) -> None:
         if self._stopping.is_set():
             self._take_back(process.name, "the server stopped", blameless=True)
@@ -253,10 +242,22 @@ class LocalWorkers:
 
     def _take_back(self, name: str, why: str, *, blameless: bool = False) -> tuple[str, ...]:
         lost: list[str] = []
-        insist(
-            lambda: lost.extend(self._store.release(name, why, blameless=blameless)), lambda: self._stopping.wait(1.0)
-        )
+
+        def release() -> None:
+            lost.extend(self._store.release(name, why, blameless=blameless))
+
+        insist(release, lambda: self._stopping.wait(1.0))
         return tuple(lost)
+
+    def _await_end(self, process: SpawnProcess) -> None:
+        """Until the process has ended; one that lives and yet renews no lease is killed."""
+        late = 0
+        while process.exitcode is None:
+            process.join(LEASE / 4)
+            late = late + 1 if self._store.lapsed(process.name) and has_room(self._store.folder) else 0
+            if late > 1:  # not at the first look: the machine may have slept, and its worker is about to renew
+                log.error("it lives, and does not renew its lease", extra={"worker": process.name})
+                process.kill()
 
 
 def _ending(code: int | None) -> str:

@@ -33,7 +33,7 @@ from overpaint_backend.engine import DeviceFault, Engine
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.journal import about, write_log
-from overpaint_backend.workers.local import LEASE, PAUSE, paint_claimed, renew
+from overpaint_backend.workers.local import PAUSE, claim, paint_claimed, renew
 from overpaint_backend.workers.remote import RemoteEngine, Report, start_actor
 from overpaint_backend.workers.share import Share
 
@@ -230,7 +230,7 @@ class Driver:
         build = partial(RemoteEngine, actor, where=self.where)
         store, spool = self.crew.store, self.crew.spool
         while not self._leaving.is_set():
-            spec = store.claim(self.name, LEASE, resident=self._engine.card.name if self._engine else "")
+            spec = claim(store, spool, self.name, self._engine)
             if spec is not None:
                 offer = partial(self.crew.offer, spec.id)
                 with about(job=spec.id, worker=self.name):
