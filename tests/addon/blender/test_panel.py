@@ -105,7 +105,7 @@ def test_the_panels_draw_in_every_state_and_nothing_is_cut_off(look):
         "no card": ["Not known yet which engine will paint"],
         "longest": [True, True],
         "narrow": ["Replace in 8 Frames", True],
-        "advanced": ["grow", "feather"],
+        "advanced": ["grow", "feather", "[Export for Farm]"],
         "without negative and quality": [False, False],
         "a negative prompt that would be refused": [True, True],
     }
