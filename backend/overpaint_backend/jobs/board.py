@@ -104,15 +104,12 @@ def count_states(connection: sqlite3.Connection) -> dict[JobState, int]:
     return {JobState(state): number for state, number in found}
 
 
-def read_painting(connection: sqlite3.Connection, worker: str) -> tuple[str, int] | None:
-    """The job that `worker` has, and the number of the event of its last finished window that others follow (or 0)."""
-    found = connection.execute("SELECT id FROM jobs WHERE worker = ?", (worker,)).fetchone()
-    if found is None:
-        return None
+def last_window(connection: sqlite3.Connection, job: str) -> int:
+    """The number of the event of the job's last finished window that others follow (or 0)."""
     done = connection.execute(
         "SELECT body FROM events WHERE job = ? AND kind = ? ORDER BY number DESC LIMIT 2",
-        (found[0], EventKind.WINDOW_DONE),
+        (job, EventKind.WINDOW_DONE),
     )
     events = [jobs_pb2.JobEvent.FromString(body) for (body,) in done]
     # After the last window the take is made, which is worth waiting for: so the one before it counts.
-    return found[0], next((event.number for event in events if event.window + 1 < event.windows), 0)
+    return next((event.number for event in events if event.window + 1 < event.windows), 0)

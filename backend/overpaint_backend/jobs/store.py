@@ -355,9 +355,11 @@ class Store:
         """The picture of that event. Raises Missing where it has none, or a newer one took its place."""
         return board.read_picture(self._connection(), job, event)
 
-    def painting(self, worker: str) -> tuple[str, int] | None:
-        """The job that `worker` has, and the number of the event of its last finished window that others follow (or 0)."""
-        return board.read_painting(self._connection(), worker)
+    def painting(self, worker: str) -> frozenset[tuple[str, int]]:
+        """The jobs of `worker` and of those named WORKER/..., and of each the event of its last finished window that others follow (or 0)."""
+        connection = self._connection()
+        jobs = connection.execute(f"SELECT id FROM jobs WHERE {BELONGS}", (worker, worker)).fetchall()
+        return frozenset((job, board.last_window(connection, job)) for (job,) in jobs)
 
     def try_to_write(self) -> None:
         """Raises sqlite3.Error or OSError where nothing can be written now: the disk is full, or someone holds the lock."""

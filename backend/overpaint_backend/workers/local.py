@@ -195,12 +195,12 @@ class LocalWorkers:
         """Let each worker finish the window that it paints, and end it then; `seconds` at most, or until `hurry` is set."""
         self._stopping.set()  # no worker follows one that ends
         until = time.monotonic() + seconds
-        found: dict[str, tuple[str, int] | None] = {}
+        found: dict[str, frozenset[tuple[str, int]]] = {}
         while self._alive and time.monotonic() < until and not hurry.wait(PAUSE):
             for process in list(self._processes.values()):
                 has = self._store.painting(process.name)
-                # Another job, or another finished window, than at the first look: what it does now was begun since then.
-                if has is None or has != found.setdefault(process.name, has):
+                # Only other jobs, or other finished windows, than at the first look: what it does now was begun since then.
+                if not has & found.setdefault(process.name, has):
                     process.terminate()
 
     def stop(self) -> None:

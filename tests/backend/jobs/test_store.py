@@ -220,6 +220,21 @@ def test_a_lease_that_is_not_renewed_lapses(store: Store) -> None:
     assert not store.lapsed("one")
 
 
+def test_a_worker_paints_what_those_in_its_process_paint(store: Store) -> None:
+    assert store.painting("ray") == frozenset()
+    for number, worker in enumerate(("ray/1", "ray/2", "rays/1"), 1):
+        queued(store, number)
+        store.claim(worker, lease=60)
+    ((first, _),) = store.painting("ray/1")
+    ((second, _),) = store.painting("ray/2")
+    assert store.painting("ray") == {(first, 0), (second, 0)}
+    store.record(first, EventKind.PLANNED, worker="ray/1", windows=3)
+    store.record(first, EventKind.WINDOW_DONE, worker="ray/1", window=0, windows=3)
+    assert store.painting("ray") == {(first, store.last_event(first)), (second, 0)}
+    store.record(second, EventKind.FAILED, worker="ray/2")
+    assert store.painting("ray") == store.painting("ray/1")
+
+
 def test_a_full_disk_is_said_in_words_and_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     job = queued(store, 1)
     connection = store._connection()
