@@ -17,6 +17,7 @@ from overpaint.clip import Clip, Rate, Size
 from overpaint.codec import digest
 from overpaint.edit import Edit, Task
 from overpaint.job import EventKind, JobEvent, JobSpec
+from overpaint_backend.jobs.store import Store
 
 from tests.backend.workers.test_crash import workers_of
 from tests.fakes import clip_frames, held_mask
@@ -177,6 +178,25 @@ def test_law_4_the_executor_is_killed(nodes: Nodes, here: dict[str, np.ndarray],
         assert kinds(events).count(EventKind.LOST) == 1 and kinds(events)[-1] is EventKind.FINISHED
         assert painted(events) == list(range(8))
         assert np.array_equal(take(client, spec), here["toy-alone"])
+
+
+def test_a_drain_lets_the_windows_of_all_devices_end(nodes: Nodes, tmp_path: Path, until: Until) -> None:
+    nodes.only(2)
+    store = Store(tmp_path / "ray" / "jobs.sqlite")
+    with (
+        serving(tmp_path / "ray", "--executor", f"ray:{nodes.address}", "--drain", "60") as server,
+        Client(server.address) as client,
+    ):
+        until(lambda: len(names(client)) == 2, "two devices")
+        specs = [job("toy", delay=1.0, prompt=prompt) for prompt in ("first", "second")]
+        for one in specs:
+            submit(client, one)
+            next(event for event in client.watch(one.id) if event.stage == "painting")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=40) == 0
+    for one in specs:
+        events = store.events(one.id)
+        assert 0 in painted(list(events)) and (events[-1].kind, events[-1].field) == (EventKind.LOST, "server")
 
 
 DIES = """

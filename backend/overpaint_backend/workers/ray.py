@@ -25,6 +25,8 @@ import overpaint
 import ray
 from overpaint.card import Device
 from overpaint.errors import OverpaintError
+from overpaint.job import JobState
+from ray.autoscaler.sdk import request_resources
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -41,6 +43,7 @@ OURS = "overpaint"  # the resource of nodes that are to paint, where not all are
 ROUND = 2.0  # seconds between two looks at the cluster
 PATIENCE = 60.0  # seconds that an actor may take to start; then another has its device
 MISFIT = 30.0  # seconds until a device that could not be used is tried again
+IDLE = 300.0  # seconds without work until an actor lets its device go, so that Ray's autoscaler may end the node
 log = logging.getLogger(__name__)
 
 
@@ -61,9 +64,14 @@ def work(folder: Path, address: str, name: str, log_format: str) -> None:
     threading.Thread(target=renew, args=(store, name), daemon=True).start()
     crew = Crew(folder, store, name)
     server = multiprocessing.parent_process()
-    while server is None or server.is_alive():
-        crew.follow(ray.nodes())
-        time.sleep(ROUND)
+    try:
+        while server is None or server.is_alive():
+            crew.follow(ray.nodes())
+            time.sleep(ROUND)
+    except SystemExit:
+        log.info("told to end")
+    request_resources(bundles=[])  # it would outlive us
+    os._exit(0)  # Ray's own way out lets drivers believe that devices were lost, or begin another Ray for themselves
 
 
 def _leave(number: int, frame: object) -> None:
@@ -80,6 +88,11 @@ class Seat:
     gpus: int = 0
     cpus: int = 0
     ours: int = 0
+
+    @property
+    def bundle(self) -> dict[str, float]:
+        """The resources of an actor, in Ray's words."""
+        return {kind: n for kind, n in (("CPU", self.cpus), ("GPU", self.gpus), (OURS, self.ours)) if n}
 
 
 def seats(nodes: Sequence[Mapping[str, Any]]) -> tuple[Seat, ...]:
@@ -114,9 +127,11 @@ class Crew:
         self._shares: list[tuple[int, int, Share]] = []
         self._lock = threading.Lock()
         self._made = 0
+        self._bundle: dict[str, float] = {"CPU": 1}  # of a device, as the cluster had it last
+        self._asked = -1  # what the autoscaler was told before us is not known
 
     def follow(self, nodes: Sequence[Mapping[str, Any]]) -> None:
-        """Have a driver for every seat of the cluster as it is now, and write down what it offers."""
+        """Have a driver for every seat of the cluster as it is now, write down what it offers, and ask for what is missing."""
         wanted = seats(nodes)
         for seat in [seat for seat in self._drivers if seat not in wanted]:
             log.info("%s is gone", self._drivers.pop(seat).leave())
@@ -125,7 +140,27 @@ class Crew:
                 self._made += 1
                 self._drivers[seat] = Driver(seat, self, f"{self.name}/{self._made}")
                 self._drivers[seat].start()
+            self._bundle = seat.bundle
         self._tell()
+        self._scale()
+
+    def _scale(self) -> None:
+        """Wake so many sleeping drivers as have work, and let Ray's autoscaler know how many devices would be used at once."""
+        drivers = tuple(self._drivers.values())
+        with self._lock:
+            waiting = sum(share.spare for *_, share in self._shares)
+        waiting += self.store.counts().get(JobState.QUEUED, 0)
+        free = sum(one.free for one in drivers)
+        asleep = [one for one in drivers if not one.awake.is_set()]
+        for one in asleep[: max(0, waiting - free)]:
+            one.awake.set()
+        used = sum(one.busy for one in drivers) + waiting
+        asked = used if waiting and used > len(drivers) else 0
+        if asked != self._asked:
+            # All devices and not only more: Ray counts what is in use already.
+            request_resources(bundles=[self._bundle] * asked)
+            log.info("the autoscaler of Ray is asked for %s", f"{asked} devices in all" if asked else "nothing")
+            self._asked = asked
 
     def _tell(self) -> None:
         reports = [(seat, driver.report) for seat, driver in self._drivers.items() if driver.report is not None]
@@ -171,17 +206,26 @@ class Driver:
     crew: Crew
     name: str
     report: Report | None = None
+    busy: bool = False
+    awake: threading.Event = field(default_factory=threading.Event)
     _engine: Engine | None = None
     _unfit: WeakSet[Share] = field(default_factory=WeakSet)
     _leaving: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
+        self.awake.set()
         threading.Thread(target=self._live, name=self.name, daemon=True).start()
 
     def leave(self) -> str:
         """Take nothing more; returns where it was."""
         self._leaving.set()
+        self.awake.set()
         return self.where
+
+    @property
+    def free(self) -> bool:
+        """Whether it takes what comes next."""
+        return self.awake.is_set() and self.report is not None and not self.busy
 
     @property
     def where(self) -> str:
@@ -189,22 +233,33 @@ class Driver:
 
     def _live(self) -> None:
         while not self._leaving.is_set():
-            actor: Any = None
-            try:
-                actor = _actor(self.seat)
-                if self._welcome(actor):
-                    self._serve(actor)
-            except DeviceFault as error:
-                log.error("%s: %s", self.where, error)
-            except Exception:
-                log.exception("%s: a fault of the driver", self.where)
-                # What it had claimed is nobody's now.
-                self.crew.store.release(self.name, "its driver failed")
-            finally:
-                self.report, self._engine = None, None
-                if actor is not None:
-                    ray.kill(actor)
-            self._leaving.wait(1.0)  # an actor that dies at once must not spin
+            if self._rests():
+                self.awake.clear()
+                if not self._leaving.is_set():
+                    self.awake.wait()
+            else:
+                self.report = None
+                self._leaving.wait(1.0)  # an actor that dies at once must not spin
+
+    def _rests(self) -> bool:
+        """Serve with an actor; True where it was let go for want of work, and the device is as good as it was."""
+        actor: Any = None
+        try:
+            actor = _actor(self.seat)
+            if self._welcome(actor):
+                self._serve(actor)
+                return True
+        except DeviceFault as error:
+            log.error("%s: %s", self.where, error)
+        except Exception:
+            log.exception("%s: a fault of the driver", self.where)
+            # What it had claimed is nobody's now.
+            self.crew.store.release(self.name, "its driver failed")
+        finally:
+            self.busy, self._engine = False, None
+            if actor is not None:
+                ray.kill(actor)
+        return False
 
     def _welcome(self, actor: Any) -> bool:
         """Whether the actor is one of ours: of another version, it would paint what nobody expects."""
@@ -229,14 +284,19 @@ class Driver:
     def _serve(self, actor: Any) -> None:
         build = partial(RemoteEngine, actor, where=self.where)
         store, spool = self.crew.store, self.crew.spool
-        while not self._leaving.is_set():
+        worked = time.monotonic()
+        while not self._leaving.is_set() and time.monotonic() - worked < IDLE:
+            self.busy = False
             spec = claim(store, spool, self.name, self._engine)
             if spec is not None:
+                self.busy = True
                 offer = partial(self.crew.offer, spec.id)
                 with about(job=spec.id, worker=self.name):
                     self._engine = paint_claimed(spec, self._engine, build, store, spool, self.name, offer)
             elif not self._help(build):
                 self._leaving.wait(PAUSE)
+                continue
+            worked = time.monotonic()
 
     def _help(self, build: partial[RemoteEngine]) -> bool:
         """Paint one window of another's job, where there is one; then its own may have come."""
@@ -257,6 +317,7 @@ class Driver:
             log.warning(words, self.where, self._engine.painter, share.engine.painter)
             self._unfit.add(share)
             return False
+        self.busy = True
         return share.help(self._engine)
 
 

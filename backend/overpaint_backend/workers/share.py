@@ -49,9 +49,9 @@ class Share:
         self._error: BaseException | None = None
 
     @property
-    def spare(self) -> bool:
-        """Whether there is a window for one who helps. Where a window needs the one before, there never is."""
-        return bool(self._left) and self._error is None and not self.engine.card.chained
+    def spare(self) -> int:
+        """How many windows there are for those who help. Where a window needs the one before, there never are any."""
+        return 0 if self._error is not None or self.engine.card.chained else len(self._left)
 
     def fits(self, engine: Engine) -> bool:
         """Whether `engine` paints the same bytes, so that nobody sees in the take who helped."""
