@@ -161,44 +161,50 @@ def test_a_device_that_is_lost_while_it_helps_costs_its_window_only(
 
 
 def test_the_last_window_comes_back_to_who_waits_for_it(tmp_path: Path, alone_take: list[np.ndarray]) -> None:
-    taken, waiting = threading.Event(), threading.Event()
+    taken, alone_left = threading.Event(), threading.Event()
 
     def die(progress: Progress) -> None:
         taken.set()
-        waiting.wait(10)
+        alone_left.wait(10)
         raise DeviceFault("the node is gone")
 
     def help_with(share: Share) -> None:
         with pytest.raises(DeviceFault):
             share.help(Scripted(die))
 
-    mine = Scripted(lambda progress: taken.wait(10))
+    def begin(progress: Progress) -> None:
+        taken.wait(10)
+        if len(mine.painted) == 4:  # it begins the fifth of six, and the helper holds the one that is left
+            threading.Timer(0.2, alone_left.set).start()
+
+    mine = Scripted(begin)
     job = Job(tmp_path)
-    timer = threading.Timer(0.5, waiting.set)  # long after the others are painted
-    timer.start()
     assert same(job.run(mine, help_with), alone_take)
-    assert len(mine.painted) == 6 and mine.painted[-1] in (0, 1)
+    assert sorted(mine.painted) == list(range(6))
 
 
 def test_a_window_that_ends_every_device_ends_the_job(tmp_path: Path) -> None:
-    died = 0
+    began, ended = threading.Event(), threading.Event()
 
     def die(progress: Progress) -> None:
         raise DeviceFault("no device survives this")
 
     def help_with(share: Share) -> None:
-        nonlocal died
+        began.wait(10)
         for _ in range(MOST_DEATHS):
             with pytest.raises(DeviceFault):
                 share.help(Scripted(die))
-            died += 1
+        ended.set()
 
-    held = threading.Event()
+    def begin(progress: Progress) -> None:
+        began.set()
+        assert ended.wait(10)
+
     job = Job(tmp_path)
-    mine = Scripted(lambda progress: held.wait(0.5))
+    mine = Scripted(begin)
     with pytest.raises(DeviceFault, match="no device survives"):
         job.run(mine, help_with)
-    assert died == MOST_DEATHS and len(mine.painted) == 1  # what it had begun, it finished
+    assert mine.painted == [0]  # what it had begun, it finished
 
 
 @pytest.mark.parametrize("error", [Invalid(field="prompt", message="not this word"), ValueError("a fault")])
