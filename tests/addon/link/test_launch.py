@@ -54,17 +54,15 @@ def nobody_at(address: str) -> bool:
 
 def test_it_starts_answers_and_stops(local: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OVERPAINT_CERTIFICATE", "/of/the/other/server.pem")  # the add-on's, not for this server
-    address, began = free(), time.monotonic()
+    address = free()
     ready = local.start(COMMAND, address)
-    assert time.monotonic() - began < 0.5 and local.status.stage is Stage.STARTING
+    assert not ready.done() and local.status.stage is Stage.STARTING  # nobody waited
     status = ready.result(60)
     assert (status.stage, status.address, status.ours) == (Stage.RUNNING, address, True)
     assert any(f"listens on {address}" in line for line in local.lines(20))
     with Client(address) as client:
         assert client.server().version
-    began = time.monotonic()
     local.stop()
-    assert time.monotonic() - began < 0.5
     assert soon(lambda: local.status.stage is Stage.STOPPED) and nobody_at(address) and local.status.error is None
     assert local.start(COMMAND, address).result(60).stage is Stage.RUNNING  # and again
 
