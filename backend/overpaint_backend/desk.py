@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -25,6 +22,7 @@ from overpaint.order import GuideOrder
 from overpaint_backend import registry
 from overpaint_backend.access import Caller, Scope
 from overpaint_backend.cluster import read_cluster
+from overpaint_backend.devices import devices
 from overpaint_backend.guides.make import check_order
 from overpaint_backend.guides.mask import weight
 from overpaint_backend.guides.raster import rasterise
@@ -45,39 +43,6 @@ MOST_ENDED = 20  # jobs that have ended and are still shown at one look
 
 Shapes = Mapping[str, tuple[tuple[int, ...], int]]
 """Digest -> (height, width, channels) and bits a channel."""
-
-
-@cache
-def devices() -> tuple[Device, ...]:
-    """What this machine computes on, a worker for each: its graphics cards, or the CPU where it has none."""
-    return _graphics_cards() or (_cpu(),)
-
-
-def _graphics_cards() -> tuple[Device, ...]:
-    """NVIDIA's cards, those that CUDA_VISIBLE_DEVICES leaves, numbered as torch will number them.
-
-    Asked of the driver's own tool: torch would take seconds, and the server does without it.
-    """
-    query = ["nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits"]
-    try:
-        said = subprocess.run(query, capture_output=True, text=True, check=True, timeout=10).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    found = [line.split(", ") for line in said.splitlines()]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        named = {name: row for row in found for name in row[:2]}
-        found = [named[name] for name in map(str.strip, visible.split(",")) if name in named]
-    return tuple(
-        Device(name=f"cuda:{number}", title=title, memory_bytes=int(mebibytes) << 20 if mebibytes.isdigit() else 0)
-        for number, (_, _, title, mebibytes) in enumerate(found)
-    )
-
-
-def _cpu() -> Device:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-    title = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-    return Device(name="cpu", title=title, memory_bytes=memory)
 
 
 class Desk:
@@ -181,14 +146,14 @@ class Desk:
     def _missing(self, owner: str, named: Iterable[str]) -> tuple[str, ...]:
         """Those of the digests `named` whose pixels are not here, or that `owner` never sent."""
         digests = tuple(named)
-        unproven = self._store.unproven(owner, digests)
+        unproven = self._store.holdings.unproven(owner, digests)
         absent = frozenset(self._spool.missing(one for one in digests if one not in unproven))
         return tuple(one for one in digests if one in unproven or one in absent)
 
     def _check_allowance(self, caller: Caller, length: int, frame: Size, size: int, job: str = "") -> None:
         """`size` bytes of pixels more, for the job `job` or for none. Raises Exhausted."""
         allowance = caller.allowance
-        jobs, kept = self._store.holdings(caller.name, besides=job)
+        jobs, kept = self._store.holdings.of_owner(caller.name, besides=job)
         for field, asked, most, what, remedy in (
             ("frames", length, allowance.frames, "frames in a clip", "Choose a shorter range"),
             ("pixels", frame.pixels, allowance.pixels, "pixels in a frame", "Lower the resolution"),
@@ -246,7 +211,7 @@ class Desk:
                     field="frames", message=f"the frame {digest[:12]} {what}", remedy="Send what the server lacks"
                 )
             # First, so that what is found here is not collected meanwhile.
-            self._store.prove(owner, digest, ordered=by == "order")
+            self._store.holdings.prove(owner, digest, ordered=by == "order")
             self._spool.put(frame, digest)
             kept += 1
         return kept
@@ -258,7 +223,9 @@ class Desk:
         check_order(order)
         size = len(order.frames) * order.size.pixels * 3 * order.depth // 8
         self._check_allowance(caller, len(order.frames), order.size, size)
-        self._store.order(caller.name, tuple(order.digests()))  # before the look: from then on nobody collects them
+        self._store.holdings.order(
+            caller.name, tuple(order.digests())
+        )  # before the look: from then on nobody collects them
         missing = self._missing(caller.name, order.digests())
         absent = frozenset(missing)
         self._check_shapes({name: shape for name, shape in _ordered(order).items() if name not in absent})
@@ -403,7 +370,7 @@ class Desk:
     def record(self, caller: Caller, job: str) -> JobRecord:
         """The job with its request, and what it holds."""
         self._see(caller, job)
-        digests, keys = self._store.holds(job)
+        digests, keys = self._store.holdings.of_job(job)
         files = [self._spool.frame_file(digest) for digest in digests]
         windows = [self._spool.window_file(key) for key in keys]
         return JobRecord(

@@ -21,7 +21,7 @@ from overpaint.errors import Missing, OverpaintError, Unavailable
 
 from overpaint_backend import registry, weights
 from overpaint_backend.checks import driver_and_torch, network_mount, outside, required
-from overpaint_backend.desk import devices
+from overpaint_backend.devices import devices
 from overpaint_backend.media import ffmpeg_binary
 from overpaint_backend.settings import Settings, load_settings
 

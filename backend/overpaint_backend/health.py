@@ -52,7 +52,7 @@ class Health:
             if time.monotonic() - self._tried >= TRY_EVERY or self._unwritable:
                 self._tried = time.monotonic()
                 try:
-                    self._store.try_to_write()
+                    self._store.database.try_to_write()
                     self._unwritable = ""
                 except (sqlite3.Error, OSError) as error:
                     self._unwritable = f"the store of jobs cannot be written ({error})"

@@ -23,7 +23,8 @@ from overpaint.v1 import service_pb2, service_pb2_grpc
 
 from overpaint_backend.access import Door, check_private
 from overpaint_backend.calls import CallCounter
-from overpaint_backend.desk import Desk, devices
+from overpaint_backend.desk import Desk
+from overpaint_backend.devices import devices
 from overpaint_backend.health import Health
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store

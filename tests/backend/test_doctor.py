@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from overpaint.card import ServerCard
 from overpaint.client import Client
-from overpaint_backend import checks, desk
+from overpaint_backend import checks, devices
 from overpaint_backend.checks import network_mount, outside, required
 from overpaint_backend.doctor import Finding, examine
 
@@ -87,9 +87,9 @@ def test_driver_and_torch_are_held_against_each_other(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     (tmp_path / "torch.py").write_text(TORCH.replace("GIVEN", torch) if torch else "raise ImportError")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    desk.devices.cache_clear()
+    devices.devices.cache_clear()
     found = round_of(tmp_path / "jobs", monkeypatch)["device"]
-    desk.devices.cache_clear()
+    devices.devices.cache_clear()
     assert said in found.words and "570.86.15" in found.words
     assert found.well is (well or not torch) and bool(found.remedy) is not found.well
     assert "torch" not in sys.modules or not str(sys.modules["torch"].__file__).startswith(str(tmp_path))

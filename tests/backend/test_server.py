@@ -18,7 +18,7 @@ from overpaint.clip import Size
 from overpaint.edit import Edit, Guide, GuideKey, Input, Knot, Stroke, Task
 from overpaint.errors import Exhausted, Invalid, OverpaintError, Unauthenticated, Unavailable
 from overpaint_backend import registry
-from overpaint_backend.desk import devices
+from overpaint_backend.devices import devices
 from overpaint_backend.settings import load_settings
 
 from tests.serving import guard, serving

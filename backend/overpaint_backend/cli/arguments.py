@@ -104,7 +104,7 @@ def weights_root(args: argparse.Namespace) -> Path:
 def usable(args: argparse.Namespace) -> tuple[EngineCard, ...]:
     """The engines here, each with what keeps it from being used."""
     from overpaint_backend import registry
-    from overpaint_backend.desk import devices
+    from overpaint_backend.devices import devices
 
     return registry.usable(weights_root(args), gpu=any(one.name.startswith("cuda") for one in devices()))
 
@@ -114,7 +114,7 @@ def add_device(to: argparse.ArgumentParser) -> None:
 
 
 def device(args: argparse.Namespace) -> str:
-    from overpaint_backend.desk import devices
+    from overpaint_backend.devices import devices
 
     names = [one.name for one in devices()]
     if args.device and args.device.startswith("cuda:") and args.device not in names:

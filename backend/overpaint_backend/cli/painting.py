@@ -101,7 +101,7 @@ def paint(args: argparse.Namespace) -> int:
         spec, notes = gather(files_of(args, desk.engines()), spool)
         note(args, notes)
         for digest in spec.digests():
-            store.prove(ANYONE.name, digest)  # they were read here
+            store.holdings.prove(ANYONE.name, digest)  # they were read here
         desk.open(ANYONE, spec)
         desk.seal(ANYONE, spec.id)
 

@@ -20,7 +20,7 @@ from overpaint.errors import Conflict, Corrupt, Exhausted, Internal, Invalid, Mi
 from overpaint.sealed import Sealed, read_sealed
 
 from overpaint_backend import registry
-from overpaint_backend.desk import devices
+from overpaint_backend.devices import devices
 from overpaint_backend.engine import Engine
 from overpaint_backend.farm.folder import FolderLog, Outputs, same_painter
 from overpaint_backend.farm.teller import Teller

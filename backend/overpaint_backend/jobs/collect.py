@@ -30,8 +30,10 @@ from overpaint.errors import Conflict, Missing
 from overpaint.job import JobState, Pruned
 from overpaint.v1 import jobs_pb2
 
+from overpaint_backend.jobs.board import ENDED
+from overpaint_backend.jobs.holdings import YOUNG, orphans
 from overpaint_backend.jobs.spool import Spool
-from overpaint_backend.jobs.store import ENDED, YOUNG, Store, orphans
+from overpaint_backend.jobs.store import Store
 
 DAY = 86400.0
 STALLED = 3600.0  # seconds after which a file that was begun will never be whole: no frame takes so long to write
@@ -122,7 +124,7 @@ class _Round:
 
         One that was opened today is left alone: its pixels may be on their way.
         """
-        with self._store.changing() as connection:
+        with self._store.database.changing() as connection:
             ended = _ended(connection)
             unsealed = connection.execute(
                 "SELECT id FROM jobs WHERE state = ? AND opened_at < ? ORDER BY opened_at",
@@ -133,7 +135,7 @@ class _Round:
     def forget(self, job: str) -> int:
         """The job and what only it refers to; returns the bytes. One that was tried again meanwhile stays."""
         if self._dry_run:
-            with self._store.changing() as connection:
+            with self._store.database.changing() as connection:
                 frames, windows = orphans(connection, job, besides=self._jobs)
         else:
             try:
@@ -150,7 +152,7 @@ class _Round:
                 return
             over -= self._drop_resting(keys, over)
         if over > 0:
-            with self._store.changing() as connection:
+            with self._store.database.changing() as connection:
                 ended = _ended(connection)
             for job, _ in ended:
                 if over <= 0:
@@ -160,7 +162,7 @@ class _Round:
 
     def _resting_windows(self) -> list[str]:
         """Windows of ended jobs only, the least recently used first."""
-        with self._store.changing() as connection:
+        with self._store.database.changing() as connection:
             found = connection.execute(
                 f"""SELECT key FROM windows JOIN jobs ON id = job
                     GROUP BY key HAVING sum(state NOT IN {_MARKS}) = 0""",
@@ -173,7 +175,7 @@ class _Round:
     def _drop_resting(self, keys: Sequence[str], over: int) -> int:
         """These windows, until `over` bytes went, but none of a job that was tried again meanwhile."""
         freed = 0
-        with self._store.changing() as connection:
+        with self._store.database.changing() as connection:
             for key in keys:
                 live = connection.execute(
                     f"SELECT 1 FROM windows JOIN jobs ON id = job WHERE key = ? AND state NOT IN {_MARKS}",
@@ -189,18 +191,18 @@ class _Round:
         """Rows that say that a file is there which is not, for whatever reason, go."""
         if self._dry_run:
             return
-        with self._store.changing() as connection:
+        with self._store.database.changing() as connection:
             windows = [key for (key,) in connection.execute("SELECT DISTINCT key FROM windows")]
             owned = [
                 digest
                 for (digest,) in connection.execute("SELECT DISTINCT digest FROM owned WHERE at < ?", (self._old,))
             ]
         for keys in _batched(key for key in windows if self._spool.window_file(key) is None):
-            with self._store.changing() as connection:
+            with self._store.database.changing() as connection:
                 lost = [(key,) for key in keys if self._spool.window_file(key) is None]
                 connection.executemany("DELETE FROM windows WHERE key = ?", lost)
         for digests in _batched(digest for digest in owned if self._spool.frame_file(digest) is None):
-            with self._store.changing() as connection:
+            with self._store.database.changing() as connection:
                 lost = [(digest, self._old) for digest in digests if self._spool.frame_file(digest) is None]
                 connection.executemany("DELETE FROM owned WHERE digest = ? AND at < ?", lost)
 
@@ -208,7 +210,7 @@ class _Round:
         """Those that no row refers to; where they were found by their age (`old`), only if they still have it."""
         freed = 0
         for some in _batched(digests):
-            with self._store.changing() as connection:
+            with self._store.database.changing() as connection:
                 for digest in some if self._dry_run and not old else _unreferenced(connection, some, self._old):
                     file = self._spool.frame_file(digest)
                     if file is None or digest in self._frames or (old and file.st_mtime >= self._old):
@@ -221,7 +223,7 @@ class _Round:
     def _drop_windows(self, keys: Sequence[str], *, old: bool = False) -> int:
         freed = 0
         for some in _batched(keys):
-            with self._store.changing() as connection:
+            with self._store.database.changing() as connection:
                 for key in some if self._dry_run and not old else _unused(connection, some):
                     file = self._spool.window_file(key)
                     if file is not None and not (old and file.st_mtime >= self._old):
@@ -241,11 +243,11 @@ class _Round:
 def drop(store: Store, spool: Spool, digests: Sequence[str], keys: Sequence[str]) -> None:
     """Remove the files that a deleted job left, if nobody refers to them by now."""
     for some in _batched(digests):
-        with store.changing() as connection:
+        with store.database.changing() as connection:
             for digest in _unreferenced(connection, some, time.time() - YOUNG):
                 spool.drop(digest)
     for some in _batched(keys):
-        with store.changing() as connection:
+        with store.database.changing() as connection:
             for key in _unused(connection, some):
                 spool.drop_window(key)
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import threading
 import time
-from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,18 +15,15 @@ from overpaint.job import EventKind, JobEvent, JobSpec, JobState, JobSummary, Pi
 from overpaint.v1 import jobs_pb2
 
 from overpaint_backend.jobs import board
-from overpaint_backend.jobs.migrations import migrate
+from overpaint_backend.jobs.database import Database
+from overpaint_backend.jobs.holdings import Holdings, orphans
 from overpaint_backend.jobs.queue import Waiting, choose, order
-from overpaint_backend.jobs.room import full
 
 MOST_LOSSES = 3
-YOUNG = 86400.0  # seconds in which what was sent or ordered may still be under way; no guide is made for so long
 # What a worker tells on its way may be lost in a power cut: it is told again. Whatever else happened is on the disk
 # before anybody hears of it.
 PASSING = (EventKind.STARTED, EventKind.PLANNED, EventKind.PROGRESS, EventKind.WINDOW_DONE, EventKind.LOST)
-DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 LIVE = (JobState.RUNNING, JobState.CANCELLING)
-ENDED = tuple(state for state in JobState if state.ended)
 SUMMARIES = "SELECT state, spec, opened_at, owner, priority, (SELECT max(number) FROM events WHERE job = id) FROM jobs"
 BELONGS = "(worker = ? OR worker GLOB ? || '/*')"  # to a worker, or to one of those that live in its process
 
@@ -43,40 +37,12 @@ GRANTED: dict[EventKind, tuple[JobState, ...]] = {
 
 
 class Store:
-    """The job store. Several processes may have it open; each thread gets a connection of its own."""
+    """The job store. Several processes may have it open; every method may be called from any thread."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self.folder = path, path.parent
-        self._local = threading.local()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        migrate(self._connection())
-
-    def _connection(self) -> sqlite3.Connection:
-        if not hasattr(self._local, "connection"):
-            connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
-            self._local.connection = connection
-        return self._local.connection
-
-    @contextmanager
-    def _transaction(self, *, durable: bool = False) -> Generator[sqlite3.Connection, None, None]:
-        """`durable`: when it ends, it and all before it survive a power cut."""
-        connection = self._connection()
-        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException as error:
-            if connection.in_transaction:  # a full disk may have ended it
-                connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in DISK:
-                raise full() from error
-            raise
-
-    def changing(self, *, durable: bool = False) -> AbstractContextManager[sqlite3.Connection]:
-        """A transaction for who looks after the store (collect.py): nobody else writes until it ends."""
-        return self._transaction(durable=durable)
+        self.folder = path.parent
+        self.database = Database(path)
+        self.holdings = Holdings(self.database)
 
     def open(self, spec: JobSpec, owner: str = "", priority: int = 0, size: int = 0) -> JobState:
         """Keep the job of `owner`, whose pixels are `size` bytes. Opening the same spec again changes nothing.
@@ -84,7 +50,7 @@ class Store:
         Raises Conflict where the id is another job's.
         """
         body = wire.spec_to_wire(spec).SerializeToString(deterministic=True)
-        with self._transaction(durable=True) as connection:
+        with self.database.changing(durable=True) as connection:
             found = connection.execute("SELECT state, spec, owner FROM jobs WHERE id = ?", (spec.id,)).fetchone()
             if found is not None:
                 if found[2] != owner or wire.spec_from_wire(jobs_pb2.JobSpec.FromString(found[1])) != spec:
@@ -107,7 +73,7 @@ class Store:
 
         A `worker` is refused (Conflict) once its lease went to another, so that it cannot speak for a job it lost.
         """
-        with self._transaction(durable=kind not in PASSING) as connection:
+        with self.database.changing(durable=kind not in PASSING) as connection:
             return self._record(connection, job, kind, worker, details)
 
     def _record(
@@ -155,13 +121,13 @@ class Store:
 
     def ask(self, job: str, kind: EventKind) -> JobState:
         """Pause, resume, move up or retry the job. Asked twice, nothing changes. Raises Conflict where it cannot be."""
-        with self._transaction(durable=True) as connection:
+        with self.database.changing(durable=True) as connection:
             state = self.state(job)
             return state if state in GRANTED[kind] else self._record(connection, job, kind, None, {})
 
     def cancel(self, job: str) -> JobState:
         """Cancel the job: at once where nobody works on it, else its worker is asked. An ended job stays as it is."""
-        with self._transaction(durable=True) as connection:
+        with self.database.changing(durable=True) as connection:
             state = self.state(job)
             if state.ended or state is JobState.CANCELLING:
                 return state
@@ -171,9 +137,9 @@ class Store:
     def claim(self, worker: str, lease: float, resident: str = "") -> JobSpec | None:
         """Give a waiting job to `worker`, which has the engine `resident` loaded, for `lease` seconds; None where none waits."""
         waits = "SELECT 1 FROM jobs WHERE state = ? LIMIT 1"
-        if self._connection().execute(waits, (JobState.QUEUED,)).fetchone() is None:
+        if self.database.reading().execute(waits, (JobState.QUEUED,)).fetchone() is None:
             return None  # asked many times a second: without a lock
-        with self._transaction() as connection:
+        with self.database.changing() as connection:
             waiting = self._waiting(connection)
             taken = choose(waiting, resident)
             if taken is None:
@@ -208,24 +174,24 @@ class Store:
 
     def renew(self, worker: str, lease: float) -> None:
         """The worker lives: what it and those named WORKER/... hold stays theirs for `lease` seconds more."""
-        with self._transaction() as connection:
+        with self.database.changing() as connection:
             connection.execute(
                 f"UPDATE jobs SET lease_until = ? WHERE {BELONGS}", (time.time() + lease, worker, worker)
             )
 
     def wants(self, job: str, worker: str) -> bool:
         """Whether the worker is still to paint the job: it was neither cancelled, paused nor given to another."""
-        found = self._connection().execute("SELECT state, worker FROM jobs WHERE id = ?", (job,)).fetchone()
+        found = self.database.reading().execute("SELECT state, worker FROM jobs WHERE id = ?", (job,)).fetchone()
         return found == (JobState.RUNNING, worker)
 
     def lapsed(self, worker: str) -> bool:
         """Whether the worker has a job and does not renew its lease."""
         waits = f"SELECT 1 FROM jobs WHERE {BELONGS} AND lease_until < ?"
-        return self._connection().execute(waits, (worker, worker, time.time())).fetchone() is not None
+        return self.database.reading().execute(waits, (worker, worker, time.time())).fetchone() is not None
 
     def lose(self, job: str, worker: str, why: str) -> None:
         """The worker cannot go on after what the job did to it, and says why before it ends."""
-        with self._transaction() as connection:
+        with self.database.changing() as connection:
             found = connection.execute("SELECT worker FROM jobs WHERE id = ?", (job,)).fetchone()
             if found == (worker,):
                 self._lose(connection, job, why)
@@ -239,7 +205,7 @@ class Store:
         `everyone` is for a server that has just started, `blameless` for one that ends its workers: that they are gone
         is then no fault of their jobs.
         """
-        with self._transaction() as connection:
+        with self.database.changing() as connection:
             jobs = connection.execute(
                 f"SELECT id FROM jobs WHERE worker IS NOT NULL AND (? OR {BELONGS} OR lease_until < ?)",
                 (everyone, worker, worker, time.time()),
@@ -274,13 +240,13 @@ class Store:
         return died
 
     def spec(self, job: str) -> JobSpec:
-        found = self._connection().execute("SELECT spec FROM jobs WHERE id = ?", (job,)).fetchone()
+        found = self.database.reading().execute("SELECT spec FROM jobs WHERE id = ?", (job,)).fetchone()
         if found is None:
             raise unknown(job)
         return wire.spec_from_wire(jobs_pb2.JobSpec.FromString(found[0]))
 
     def state(self, job: str) -> JobState:
-        found = self._connection().execute("SELECT state FROM jobs WHERE id = ?", (job,)).fetchone()
+        found = self.database.reading().execute("SELECT state FROM jobs WHERE id = ?", (job,)).fetchone()
         if found is None:
             raise unknown(job)
         return JobState(found[0])
@@ -288,7 +254,7 @@ class Store:
     def events(self, job: str, after: int = 0) -> tuple[JobEvent, ...]:
         """The events after number `after`, in order. Raises Missing for an unknown job."""
         self.state(job)
-        found = self._connection().execute(
+        found = self.database.reading().execute(
             """SELECT events.body, pictures.body FROM events
                LEFT JOIN pictures ON pictures.job = events.job AND pictures.event = events.number
                WHERE events.job = ? AND number > ? ORDER BY number""",
@@ -299,19 +265,19 @@ class Store:
 
     def last_event(self, job: str) -> int:
         """The number of the job's last event. Raises Missing for an unknown job."""
-        (last,) = self._connection().execute("SELECT max(number) FROM events WHERE job = ?", (job,)).fetchone()
+        (last,) = self.database.reading().execute("SELECT max(number) FROM events WHERE job = ?", (job,)).fetchone()
         if last is None:
             raise unknown(job)
         return last
 
     def queue_place(self, job: str) -> int:
         """1 for the job that is next, 0 for one that does not wait."""
-        waiting = self._waiting(self._connection())
+        waiting = self._waiting(self.database.reading())
         return next((place for place, one in enumerate(waiting, 1) if one.id == job), 0)
 
     def summaries(self, owner: str | None = None) -> tuple[JobSummary, ...]:
         """All jobs (of `owner`, where one is given), the newest first."""
-        found = self._connection().execute(
+        found = self.database.reading().execute(
             f"{SUMMARIES} WHERE owner = ifnull(?, owner) ORDER BY opened_at DESC",
             (owner,),
         )
@@ -319,130 +285,57 @@ class Store:
 
     def summary(self, job: str) -> JobSummary:
         """The job as lists show it. Raises Missing for an unknown one."""
-        found = self._connection().execute(f"{SUMMARIES} WHERE id = ?", (job,)).fetchone()
+        found = self.database.reading().execute(f"{SUMMARIES} WHERE id = ?", (job,)).fetchone()
         if found is None:
             raise unknown(job)
         return _summary(*found)
 
-    def holds(self, job: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The digests of the pixels, and the keys of the windows, that the job uses."""
-        digests = self._connection().execute("SELECT digest FROM pixels WHERE job = ?", (job,))
-        keys = self._connection().execute("SELECT DISTINCT key FROM windows WHERE job = ?", (job,))
-        return tuple(digest for (digest,) in digests), tuple(key for (key,) in keys)
-
     def owner(self, job: str) -> str:
         """Whose job it is. Raises Missing for an unknown one."""
-        found = self._connection().execute("SELECT owner FROM jobs WHERE id = ?", (job,)).fetchone()
+        found = self.database.reading().execute("SELECT owner FROM jobs WHERE id = ?", (job,)).fetchone()
         if found is None:
             raise unknown(job)
         return found[0]
 
     def heads(self) -> tuple[tuple[str, str, int], ...]:
         """Of every job its id, its engine and the number of its last event."""
-        return board.read_heads(self._connection())
+        return board.read_heads(self.database.reading())
 
     def counts(self) -> dict[JobState, int]:
         """How many jobs there are in each state that has any."""
-        return board.count_states(self._connection())
+        return board.count_states(self.database.reading())
 
     def board(self, owner: str | None, most_ended: int) -> tuple[board.Standing, ...]:
         """All jobs (of `owner`, where one is given) that have not ended, and the `most_ended` newest that have."""
-        connection = self._connection()
+        connection = self.database.reading()
         places = {one.id: place for place, one in enumerate(self._waiting(connection), 1)}
         return board.read_board(connection, owner, places, most_ended)
 
     def picture(self, job: str, event: int) -> Picture:
         """The picture of that event. Raises Missing where it has none, or a newer one took its place."""
-        return board.read_picture(self._connection(), job, event)
+        return board.read_picture(self.database.reading(), job, event)
 
     def painting(self, worker: str) -> frozenset[tuple[str, int]]:
         """The jobs of `worker` and of those named WORKER/..., and of each the event of its last finished window that others follow (or 0)."""
-        connection = self._connection()
+        connection = self.database.reading()
         jobs = connection.execute(f"SELECT id FROM jobs WHERE {BELONGS}", (worker, worker)).fetchall()
         return frozenset((job, board.last_window(connection, job)) for (job,) in jobs)
 
-    def try_to_write(self) -> None:
-        """Raises sqlite3.Error or OSError where nothing can be written now: the disk is full, or someone holds the lock."""
-        with closing(sqlite3.connect(self._path, timeout=2, isolation_level=None)) as connection:
-            (step,) = connection.execute("PRAGMA user_version").fetchone()
-            connection.execute(f"PRAGMA user_version = {step}")
-
     def priority(self, job: str) -> int:
         """How urgent its owner said it is. Raises Missing for an unknown one."""
-        found = self._connection().execute("SELECT priority FROM jobs WHERE id = ?", (job,)).fetchone()
+        found = self.database.reading().execute("SELECT priority FROM jobs WHERE id = ?", (job,)).fetchone()
         if found is None:
             raise unknown(job)
         return found[0]
-
-    def holdings(self, owner: str, besides: str) -> tuple[int, int]:
-        """How many jobs of `owner` have not ended, and the bytes of pixels, before compression, of all that are kept.
-
-        The job `besides` does not count.
-        """
-        ended = tuple(state for state in JobState if state.ended)
-        live, size = (
-            self._connection()
-            .execute(
-                "SELECT count(*) FILTER (WHERE state NOT IN (?, ?, ?)), sum(bytes)"
-                " FROM jobs WHERE owner = ? AND id <> ?",
-                (*ended, owner, besides),
-            )
-            .fetchone()
-        )
-        return live, size or 0
-
-    def unproven(self, owner: str, digests: Sequence[str]) -> frozenset[str]:
-        """Those of `digests` that `owner` never sent. Who knows a digest only does not get at the pixels."""
-        wanted = json.dumps(list(digests))
-        found = self._connection().execute(
-            """SELECT value FROM json_each(?) WHERE value NOT IN (SELECT digest FROM owned WHERE owner = ?)""",
-            (wanted, owner),
-        )
-        return frozenset(digest for (digest,) in found)
-
-    def prove(self, owner: str, digest: str, *, ordered: bool = False) -> None:
-        """`owner` sends these pixels, or has sent them; `ordered`: for a guide. Told before they are kept: from then on nobody collects them."""
-        now = time.time()
-        with self._transaction() as connection:
-            connection.execute(
-                """INSERT INTO owned (owner, digest, at, ordered_at) VALUES (?1, ?2, ?3, ?4)
-                   ON CONFLICT DO UPDATE SET at = ?3, ordered_at = max(ordered_at, ?4)""",
-                (owner, digest, now, now if ordered else 0.0),
-            )
-
-    def order(self, owner: str, digests: Sequence[str]) -> None:
-        """A guide is made of what `owner` has proven of these pixels: nobody collects them before it is."""
-        with self._transaction() as connection:
-            connection.execute(
-                "UPDATE owned SET ordered_at = ? WHERE owner = ? AND digest IN (SELECT value FROM json_each(?))",
-                (time.time(), owner, json.dumps(list(digests))),
-            )
 
     def shrunk(self, job: str) -> int:
         """How often the job's plan was made smaller for lack of memory, since it was first queued or last tried again."""
         found = [event for event in self.events(job) if event.kind in (EventKind.PLANNED, EventKind.RETRIED)]
         return found[-1].step if found else 0
 
-    def keep_window(self, job: str, number: int, painter: str, key: str) -> None:
-        """The window of the spool with this key is the job's."""
-        with self._transaction() as connection:
-            connection.execute("REPLACE INTO windows VALUES (?, ?, ?, ?)", (job, number, painter, key))
-
-    def windows(self, job: str, painter: str) -> dict[int, str]:
-        """The keys of the job's windows that `painter` has painted."""
-        found = self._connection().execute(
-            "SELECT number, key FROM windows WHERE job = ? AND painter = ?", (job, painter)
-        )
-        return dict(found.fetchall())
-
-    def use(self, job: str, digest: str) -> None:
-        """The job uses these pixels of the spool, so that they stay as long as it does."""
-        with self._transaction() as connection:
-            connection.execute("INSERT OR IGNORE INTO pixels VALUES (?, ?)", (job, digest))
-
     def keep_take(self, job: str, digests: Sequence[str], *, worker: str) -> None:
         """The job is finished: its take is `digests`, one a frame. One transaction, so never half a take."""
-        with self._transaction(durable=True) as connection:
+        with self.database.changing(durable=True) as connection:
             connection.execute("DELETE FROM takes WHERE job = ?", (job,))
             connection.executemany(
                 "INSERT INTO takes VALUES (?, ?, ?)", [(job, frame, digest) for frame, digest in enumerate(digests)]
@@ -454,12 +347,12 @@ class Store:
         state = self.state(job)
         if state is not JobState.FINISHED:
             raise Conflict(field="job", message=f"the job {job} is {state}", remedy="Watch it until it is finished")
-        found = self._connection().execute("SELECT digest FROM takes WHERE job = ? ORDER BY frame", (job,))
+        found = self.database.reading().execute("SELECT digest FROM takes WHERE job = ? ORDER BY frame", (job,))
         return tuple(digest for (digest,) in found)
 
     def seconds_per_megapixel(self, engine: str) -> float | None:
         """What the last finished jobs of `engine` took for each million pixels of their clips, or None."""
-        found = self._connection().execute(
+        found = self.database.reading().execute(
             """SELECT spec, (SELECT body FROM events WHERE job = id AND kind = ? ORDER BY number DESC LIMIT 1),
                       (SELECT body FROM events WHERE job = id AND kind = ? ORDER BY number DESC LIMIT 1)
                FROM jobs WHERE engine = ? AND state = ? ORDER BY opened_at DESC LIMIT 5""",
@@ -477,7 +370,7 @@ class Store:
 
         Raises Missing, and Conflict while the job lives.
         """
-        with self._transaction(durable=True) as connection:
+        with self.database.changing(durable=True) as connection:
             found = connection.execute("SELECT state FROM jobs WHERE id = ?", (job,)).fetchone()
             if found is None:
                 raise unknown(job)
@@ -489,30 +382,6 @@ class Store:
                 connection.execute(f"DELETE FROM {table} WHERE job = ?", (job,))
             connection.execute("DELETE FROM jobs WHERE id = ?", (job,))
         return digests, keys
-
-
-def orphans(
-    connection: sqlite3.Connection, job: str, besides: Sequence[str] = ()
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The digests and keys that only this job uses, where the jobs `besides` count as gone.
-
-    What another has proven stays, and what a guide was made of today: it may still be under way.
-    """
-    digests = connection.execute(
-        """SELECT digest FROM pixels WHERE job = ?1
-           AND NOT EXISTS (SELECT 1 FROM pixels AS p WHERE p.digest = pixels.digest AND p.job <> ?1
-                           AND p.job NOT IN (SELECT value FROM json_each(?2)))
-           AND NOT EXISTS (SELECT 1 FROM owned JOIN jobs ON jobs.id = ?1
-                           WHERE owned.digest = pixels.digest AND (owned.owner <> jobs.owner OR ordered_at >= ?3))""",
-        (job, json.dumps(list(besides)), time.time() - YOUNG),
-    ).fetchall()
-    keys = connection.execute(
-        """SELECT DISTINCT key FROM windows WHERE job = ?1
-           AND NOT EXISTS (SELECT 1 FROM windows AS w WHERE w.key = windows.key AND w.job <> ?1
-                           AND w.job NOT IN (SELECT value FROM json_each(?2)))""",
-        (job, json.dumps(list(besides))),
-    ).fetchall()
-    return tuple(digest for (digest,) in digests), tuple(key for (key,) in keys)
 
 
 def _summary(state: str, body: bytes, opened_at: float, owner: str, priority: int, events: int) -> JobSummary:

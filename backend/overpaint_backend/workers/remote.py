@@ -18,7 +18,7 @@ from overpaint.errors import BY_STATUS, Cancelled, Internal, OverpaintError
 from ray.exceptions import GetTimeoutError, RayError
 
 from overpaint_backend import registry
-from overpaint_backend.desk import devices
+from overpaint_backend.devices import devices
 from overpaint_backend.engine import (
     Carry,
     Conditioning,

@@ -82,7 +82,7 @@ def run_job(spec: JobSpec, engine: Engine, store: Store, spool: Spool, worker: s
     for frame, patch in enumerate(take(plan, reader, keys)):
         reporter("compositing", frame, len(spec.clip))
         digests.append(digest(patch))
-        store.use(spec.id, digests[-1])  # first, so that what is found in the spool is not collected meanwhile
+        store.holdings.use(spec.id, digests[-1])  # first, so that what is found in the spool is not collected meanwhile
         spool.put(patch, digests[-1])
     spool.settle(digests)
     store.keep_take(spec.id, digests, worker=worker)
@@ -364,14 +364,14 @@ class Reporter:
         return self._store.shrunk(self._job)
 
     def windows(self, by: str) -> Mapping[int, str]:
-        return self._store.windows(self._job, by)
+        return self._store.holdings.windows(self._job, by)
 
     def planned(self, plan: Plan, shrunk: int, stage: str) -> None:
         self._windows = len(plan.windows)
         self._record(EventKind.PLANNED, step=shrunk, stage=stage)
 
     def keep(self, window: Window, by: str, key: str) -> None:
-        self._store.keep_window(self._job, window.index, by, key)
+        self._store.holdings.keep_window(self._job, window.index, by, key)
 
     def done(self, window: Window, by: str, key: str, *, reused: bool, picture: Picture) -> None:
         # Windows may come in any order: `step` says how many there are.

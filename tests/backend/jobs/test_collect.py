@@ -62,7 +62,7 @@ def age(folder: Path, days: float) -> None:
 
 def keep(store: Store, spool: Spool, owner: str, frame: np.ndarray, *, ordered: bool = False) -> None:
     """As the desk keeps a frame that was sent."""
-    store.prove(owner, digest(frame), ordered=ordered)
+    store.holdings.prove(owner, digest(frame), ordered=ordered)
     spool.put(frame, digest(frame))
 
 
@@ -91,7 +91,7 @@ class Keeping(RuleBasedStateMachine):
         job = spec(names)
         self.store.open(job, owner)
         self.jobs[job.id] = job
-        unproven = self.store.unproven(owner, job.digests())
+        unproven = self.store.holdings.unproven(owner, job.digests())
         for name in {*unproven, *self.spool.missing(job.digests())}:
             keep(self.store, self.spool, owner, PIXELS[NAMES.index(name)])
         self.spool.settle(job.digests())
@@ -105,8 +105,8 @@ class Keeping(RuleBasedStateMachine):
 
     @rule(names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=4))
     def order_a_guide(self, names: list[str]) -> None:
-        self.store.order("anna", names)
-        absent = {*self.store.unproven("anna", names), *self.spool.missing(names)}
+        self.store.holdings.order("anna", names)
+        absent = {*self.store.holdings.unproven("anna", names), *self.spool.missing(names)}
         for name in absent:
             keep(self.store, self.spool, "anna", PIXELS[NAMES.index(name)], ordered=True)
         self.ordered, self.waited = set(names), 0.0
@@ -118,7 +118,7 @@ class Keeping(RuleBasedStateMachine):
             return
         if not self.spool.has_window(key):
             self.spool.keep_window(key, WINDOW, None)
-        self.store.keep_window(job.id, 0, "toy", key)
+        self.store.holdings.keep_window(job.id, 0, "toy", key)
         self.store.release("w")
         if self.store.state(job.id) is JobState.QUEUED:
             self.store.ask(job.id, EventKind.PAUSED)
@@ -133,7 +133,7 @@ class Keeping(RuleBasedStateMachine):
     def finish(self, name: int) -> None:
         job = self.store.claim("w", 60)
         if job is not None:
-            self.store.use(job.id, NAMES[name])
+            self.store.holdings.use(job.id, NAMES[name])
             self.spool.put(PIXELS[name], NAMES[name])
             self.spool.settle([NAMES[name]])
             self.store.keep_take(job.id, [NAMES[name]] * len(job.clip), worker="w")
@@ -187,7 +187,7 @@ class Keeping(RuleBasedStateMachine):
             if state is JobState.FINISHED:
                 assert not self.spool.missing(self.store.take(job))
             if not state.ended:
-                assert all(self.spool.window_file(key) for key in self.store.holds(job)[1])
+                assert all(self.spool.window_file(key) for key in self.store.holdings.of_job(job)[1])
         assert not self.spool.missing(self.ordered)
 
 
@@ -215,7 +215,7 @@ def finished(store: Store, spool: Spool, name: int, key: str, size: int = 8) -> 
     store.record(job.id, EventKind.SEALED)
     store.claim("w", 60)
     spool.keep_window(key, np.zeros((1, size, size, 3), np.float32), None)
-    store.keep_window(job.id, 0, "toy", key)
+    store.holdings.keep_window(job.id, 0, "toy", key)
     store.keep_take(job.id, [NAMES[name]], worker="w")
     return job.id
 
@@ -277,13 +277,17 @@ def test_half_written_files_and_rows_without_a_file_go(store: Store, spool: Spoo
     then = time.time() - 2 * 3600
     os.utime(begun[0], times=(then, then))
     spool.drop_window(KEYS[0])
-    store.prove("bert", NAMES[5])
+    store.holdings.prove("bert", NAMES[5])
     with sqlite3.connect(tmp_path / "jobs.sqlite") as connection:
         connection.execute("UPDATE owned SET at = 1 WHERE owner = 'bert'")
     connection.close()
     Collector(store, spool, keep_days=0, quota=0).prune()
     assert [part.exists() for part in begun] == [False, True]  # the other may still be written
-    assert store.holds(job)[1] == () and store.unproven("bert", [NAMES[5]]) and not store.unproven("anna", [NAMES[0]])
+    assert (
+        store.holdings.of_job(job)[1] == ()
+        and store.holdings.unproven("bert", [NAMES[5]])
+        and not store.holdings.unproven("anna", [NAMES[0]])
+    )
 
 
 def test_files_that_no_row_refers_to_stay_for_a_day(store: Store, spool: Spool, tmp_path: Path) -> None:
@@ -312,7 +316,7 @@ def test_nothing_is_lost_while_others_send_paint_and_delete(tmp_path: Path, monk
         while not stop.is_set():
             job = spec([NAMES[one] for one in rng.integers(0, 4, 2)])
             store.open(job, owner)
-            for name in {*store.unproven(owner, job.digests()), *spool.missing(job.digests())}:
+            for name in {*store.holdings.unproven(owner, job.digests()), *spool.missing(job.digests())}:
                 keep(store, spool, owner, PIXELS[NAMES.index(name)])
             store.record(job.id, EventKind.SEALED)
             claimed = store.claim(owner, 60)
@@ -321,11 +325,11 @@ def test_nothing_is_lost_while_others_send_paint_and_delete(tmp_path: Path, monk
             while True:
                 if not spool.has_window(key):
                     spool.keep_window(key, WINDOW, None)
-                store.keep_window(claimed.id, 0, "toy", key)
+                store.holdings.keep_window(claimed.id, 0, "toy", key)
                 if spool.has_window(key):
                     break
             name = NAMES[int(rng.integers(0, 8))]
-            store.use(claimed.id, name)
+            store.holdings.use(claimed.id, name)
             spool.put(PIXELS[NAMES.index(name)], name)
             for one in (*claimed.digests(), name):
                 assert np.array_equal(spool.get(one), PIXELS[NAMES.index(one)])

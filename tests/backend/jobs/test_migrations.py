@@ -59,7 +59,7 @@ def test_law_3_an_old_database_opens_and_nothing_is_lost(file: Path, tmp_path: P
     assert store.events(FAILED)[-1].remedy == "Mend it" and store.events(RUNNING)[-1].steps == 4
     assert all(np.array_equal(spool.get(one), frame) for one, frame in zip(store.take(FINISHED), TAKE, strict=True))
     assert not spool.missing(store.spec(FINISHED).digests())
-    assert not store.unproven(owner, store.spec(OPEN).digests())  # law 6: nothing is sent again
+    assert not store.holdings.unproven(owner, store.spec(OPEN).digests())  # law 6: nothing is sent again
     if file.stem >= "step2":
         assert store.events(FINISHED)[4].picture is not None
 

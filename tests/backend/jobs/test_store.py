@@ -237,7 +237,7 @@ def test_a_worker_paints_what_those_in_its_process_paint(store: Store) -> None:
 
 def test_a_full_disk_is_said_in_words_and_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     job = queued(store, 1)
-    connection = store._connection()
+    connection = store.database.reading()
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")  # what SQLite says then is what it says on a full disk
     with pytest.raises(Exhausted, match="disk is full") as refused:

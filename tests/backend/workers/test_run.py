@@ -134,7 +134,7 @@ def test_law_4_a_paused_job_stops_at_the_next_step_and_goes_on_to_the_same_take(
     engine = Pausing(store)
     with pytest.raises(Conflict, match="is paused"):
         run_job(spec, engine, store, spool, "w")
-    assert len(engine.cuts) == 2 and len(store.holds(spec.id)[1]) == 1
+    assert len(engine.cuts) == 2 and len(store.holdings.of_job(spec.id)[1]) == 1
     assert store.claim("w", 60) is None
     store.ask(spec.id, EventKind.RESUMED)
     store.claim("w", 60)
