@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import grpc
 import numpy as np
@@ -65,7 +66,7 @@ class Client:
     gRPC then trusts no other. `token` is shown on every call, `client_certificate` (PEM, with `client_key`) in TLS.
     Every method raises an OverpaintError in the server's words, Unavailable where no server answers, or Unauthenticated
     where another one does. A method may be called from any thread; the constructor asks nobody.
-    `send`, `watch` and `fetch` go on after a cut, where they stopped, until nothing has moved for `patience` seconds; a
+    `send`, `watch`, `fetch` and `make_guide` go on after a cut, where they stopped, until nothing has moved for `patience` seconds; a
     server that starts anew is a cut like any other.
     """
 
@@ -86,6 +87,7 @@ class Client:
         self.address = address
         self.sent_bytes = 0
         self._patience, self._closed = patience, threading.Event()
+        self._guides = WeakSet[GuideCall]()  # none of them waits for a client that is closed
         self._pin = read_fingerprint(fingerprint) if fingerprint else ""
         self._own = (client_certificate, client_key) if client_certificate and client_key else None
         self._pems = (
@@ -131,6 +133,8 @@ class Client:
 
     def close(self) -> None:
         self._closed.set()
+        for guide in tuple(self._guides):
+            guide.cancel()
         with self._lock:
             if self._channel is not None:
                 self._channel.close()
@@ -341,7 +345,7 @@ class Client:
         request = pb.PruneJobsRequest(older_than_days=older_than_days, dry_run=dry_run)
         return wire.pruned_from_wire(self._call(self._stub.PruneJobs, request, PRUNE_SECONDS))
 
-    def make_guide(self, order: GuideOrder, read: Callable[[str], np.ndarray]) -> GuideCall:
+    def make_guide(self, order: GuideOrder, read: Callable[[str], np.ndarray], cut: Cut | None = None) -> GuideCall:
         """Have a guide made: say how far it is, and at last what was made.
 
         `read` gives the pixels of a digest; it is asked, on another thread, for those that the server lacks.
@@ -350,7 +354,9 @@ class Client:
         def start(requests: Iterator[guides_pb2.MakeGuideRequest]) -> Any:
             return self._stub.MakeGuide(map(self._counted, requests), metadata=self._metadata)
 
-        return GuideCall(start, self._in_words, order, read)
+        call = GuideCall(start, self._in_words, order, read, self._patience, cut)
+        self._guides.add(call)
+        return call
 
     def _counted(self, request: guides_pb2.MakeGuideRequest) -> guides_pb2.MakeGuideRequest:
         self.sent_bytes += request.ByteSize()

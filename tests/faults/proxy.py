@@ -39,8 +39,13 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listening.close()
-        for one in self._open:
+        self.close()
+
+    def close(self) -> None:
+        """Nobody is here any more."""
+        for one in (self._listening, *self._open):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
             one.close()
 
     def arm(self, way: Way, how: How, after: int) -> None:

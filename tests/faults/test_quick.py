@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 from overpaint import patience
 from overpaint.client import Client
-from overpaint.errors import Exhausted, OverpaintError, Unavailable
+from overpaint.clip import Size
+from overpaint.codec import digest
+from overpaint.errors import Cancelled, Exhausted, OverpaintError, Unavailable
 from overpaint.job import EventKind
+from overpaint.order import GuideFrame, GuideOrder, LinesOrder, MadeGuide
 from overpaint.v1 import service_pb2, service_pb2_grpc
 from overpaint_backend.access import Caller, Door
 from overpaint_backend.desk import Desk
@@ -73,6 +77,58 @@ def test_law_4_a_server_that_starts_anew_is_a_cut_like_any_other(host: Host, led
                 host.start()
         assert numbers == list(range(1, len(numbers) + 1))
         compare(list(client.fetch(spec.id)), subject.uninterrupted(spec, frames))
+
+
+@pytest.mark.parametrize(("way", "after"), [(Way.UP, 60_000), (Way.DOWN, 4_000)])
+def test_law_4_a_guide_is_made_in_spite_of_a_cut(host: Host, way: Way, after: int) -> None:
+    frames = subject.clip(5 + after)
+    size = Size(width=frames[0].shape[1], height=frames[0].shape[0])
+    named = {digest(frame): frame for frame in frames}
+    order = GuideOrder(
+        size=size,
+        depth=8,
+        frames=tuple(GuideFrame(frame=number, pixels=name) for number, name in enumerate(named)),
+        wanted=LinesOrder(),
+    )
+    read, heard = list[str](), list[OverpaintError | None]()
+
+    def once(name: str) -> np.ndarray:
+        read.append(name)
+        return named[name]
+
+    with Proxy(host.address) as proxy, Client(proxy.address, patience=30) as client:
+        proxy.arm(way, How.DROP, after)
+        *_, made = client.make_guide(order, once, heard.append)
+        assert isinstance(made, MadeGuide) and len(made.guide().keys) == len(frames)
+        assert len(heard) >= 2 and heard[-1] is None
+        assert len(read) < 2 * len(named)  # what had arrived was not sent again
+        (*_, again) = client.make_guide(order, once)
+        assert again == made
+
+
+def test_a_guide_that_waits_for_the_server_can_be_cancelled(host: Host) -> None:
+    frames = subject.clip(7)
+    name = digest(frames[0])
+    order = GuideOrder(
+        size=Size(width=frames[0].shape[1], height=frames[0].shape[0]),
+        depth=8,
+        frames=(GuideFrame(frame=0, pixels=name),),
+        wanted=LinesOrder(),
+    )
+    away = threading.Event()
+    with Proxy(host.address) as proxy, Client(proxy.address, patience=1e9) as client:
+
+        def leave(_: str) -> np.ndarray:
+            proxy.close()  # the server asked for the frame, and is gone
+            return frames[0]
+
+        call = client.make_guide(order, leave, lambda cut: away.set())
+        threading.Thread(target=lambda: (away.wait(30), call.cancel()), daemon=True).start()
+        with pytest.raises((Cancelled, Unavailable)):
+            list(call)
+    assert away.is_set()
+    with Client(proxy.address, patience=1e9) as client, pytest.raises(Unavailable):  # nobody is there from the start
+        list(client.make_guide(order, leave))
 
 
 def test_a_wrong_request_is_not_tried_again(host: Host) -> None:

@@ -8,7 +8,7 @@ from overpaint.edit import Input
 from overpaint.order import GuideFrame, GuideOrder, LinesOrder, MadeGuide, TrackOrder
 
 from .ports import Backend, Selection, Timeline
-from .steps import Doing, Steps
+from .steps import AWAY, Doing, Steps
 from .submit import pixel_readers, read_digests
 
 
@@ -42,7 +42,8 @@ def make_guide(
         try:
             while not making.done():
                 progress = making.progress
-                yield Doing(stage=progress.stage, done=progress.done, total=progress.total)
+                stage = AWAY if backend.away else progress.stage
+                yield Doing(stage=stage, done=progress.done, total=progress.total)
             return making.result()
         finally:
             making.cancel()

@@ -80,7 +80,7 @@ class Courier:
         return self._pool.submit(self._client.cancel, job_id)
 
     def make_guide(self, order: GuideOrder, read: Callable[[str], np.ndarray]) -> Making:
-        return Making(lambda: self._client.make_guide(order, read))
+        return Making(lambda: self._client.make_guide(order, read, self._hear))
 
     def pause(self, job_id: str) -> Future[JobState]:
         return self._pool.submit(self._client.pause, job_id)
