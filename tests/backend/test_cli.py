@@ -65,6 +65,17 @@ def paint(
     return overpaint(verb, "--clip", files / "clip", "--rate", "24", *given, "--out", out, *words, env=env)
 
 
+@pytest.mark.parametrize("lines", [0, 1])
+def test_whoever_reads_only_the_first_lines_hears_no_complaint(lines: int) -> None:
+    command = [sys.executable, "-m", "overpaint_backend.cli", "engines"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdout is not None and process.stderr is not None
+        for _ in range(lines):
+            process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
 def submit(files: Path, out: Path, env: dict[str, str], *words: object) -> subprocess.CompletedProcess[str]:
     given = ("--clip", files / "clip", "--rate", 24, "--mask", files / "mask", "--engine", "toy", "--out", out)
     return overpaint("submit", *given, *words, env=env)

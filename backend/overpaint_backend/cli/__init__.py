@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -45,17 +46,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     args = _parser().parse_args(arguments)
     try:
-        return args.run(args)
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
     except OverpaintError as error:
         if getattr(args, "json", False):
             print(json.dumps({"error": {"field": error.field, "message": error.message, "remedy": error.remedy}}))
         print(f"overpaint: {error}", file=sys.stderr)
         return exit_code(error)
     except OSError as error:  # a disk that is full, a folder that is not ours
+        if isinstance(error, BrokenPipeError) and _read_enough():
+            return exit_code(error)
         print(f"overpaint: {error.filename or 'system'}: {error.strerror or error}. Give another path", file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt:
         return 130
+
+
+def _read_enough() -> bool:
+    """Whether whoever read the output has gone, as `head` does; then what is left of it goes nowhere."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _parser() -> argparse.ArgumentParser:
