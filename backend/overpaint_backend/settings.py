@@ -40,9 +40,9 @@ class Settings:
     """
 
     listen: str = "127.0.0.1:8765"
-    folder: Path = Path()
-    weights: Path = Path()
-    tokens: Path = Path()
+    folder: Path
+    weights: Path
+    tokens: Path
     clients: Path | None = None
     certificate: Path | None = None
     key: Path | None = None

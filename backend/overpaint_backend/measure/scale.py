@@ -33,7 +33,7 @@ from overpaint_backend.engines.toy.alone import card
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.server import lives
-from overpaint_backend.settings import Settings
+from overpaint_backend.settings import load_settings
 from overpaint_backend.workers.local import LocalWorkers, work
 
 SIZE = Size(width=96, height=64)
@@ -174,7 +174,9 @@ def _ray(count: int, store: Store, folder: Path) -> Generator[None, None, None]:
     try:
         for _ in range(count):
             cluster.add_node(num_cpus=1, **small)
-        with _working(LocalWorkers(store, lives(Settings(folder=folder, executor=f"ray:{cluster.address}")))):
+        with _working(
+            LocalWorkers(store, lives(load_settings(flags={"folder": folder, "executor": f"ray:{cluster.address}"})))
+        ):
             until = time.monotonic() + PATIENCE
             while len(read_cluster(folder).devices) < count:
                 time.sleep(LOOK)

@@ -16,7 +16,7 @@ from overpaint.errors import Internal
 
 from overpaint_backend.media import ffmpeg_binary, probe, read_frames
 from overpaint_backend.server import serving
-from overpaint_backend.settings import Settings
+from overpaint_backend.settings import load_settings
 
 SCRIPT = Path(__file__).with_name("ui_in_blender.py")
 RATE = 25
@@ -43,7 +43,7 @@ def bench_ui(blender: Path, extension: Path, frames: int = 300) -> dict[str, Any
         figures = folder / "figures.json"
         orders = {"clip": str(movie), "frames": frames, "figures": str(figures), "extension": str(extension.absolute())}
         (folder / "orders.json").write_text(json.dumps(orders))
-        with serving(Settings(listen="127.0.0.1:0", folder=folder / "server")) as server:
+        with serving(load_settings(flags={"listen": "127.0.0.1:0", "folder": folder / "server"})) as server:
             own = {"BLENDER_USER_RESOURCES": str(folder / "user"), "OVERPAINT_SERVER": server.address}
             command = [str(blender), str(SCRIPT), str(folder / "orders.json")]
             ran = subprocess.run(command, env=os.environ | own, capture_output=True, text=True)
