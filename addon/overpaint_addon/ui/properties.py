@@ -44,7 +44,7 @@ def _engines(fields: Any, _context: bpy.types.Context | None = None) -> list[tup
     """Automatic, the server's engines, and the one that was chosen where this server lacks it."""
     cards = asking.current().cards
     found = [(AUTOMATIC, say("Automatic"), say("The best engine of the server for the task and what is given"))]
-    for card in cards:
+    for card in sorted(cards, key=lambda card: -card.rank):  # as Automatic would ask them
         found.append((card.name, card.title, f"{card.description} {_but(card.obstacle)}".strip().removesuffix(".")))
     if fields.engine not in (name for name, _, _ in found):
         found.append((fields.engine, fields.engine, say("An engine that this server has not shown")))
