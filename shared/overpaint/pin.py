@@ -41,11 +41,11 @@ def look(address: str, fingerprint: str, client: tuple[Path, Path] | None = None
     only be trusted with what is returned here, so it does no harm that it may be another by then.
     Raises Unauthenticated where it shows another certificate, or an expired one, and Unavailable where nobody answers.
     """
-    shown: bytes = _shake(address, _context(client), binary=True) or b""
+    shown: bytes = _shake(address, client_context(client), binary=True) or b""
     if not hmac.compare_digest(hashlib.sha256(shown).hexdigest(), read_fingerprint(fingerprint)):
         raise changed(address)
     pem = ssl.DER_cert_to_PEM_cert(shown)
-    proving = _context(client)
+    proving = client_context(client)
     proving.verify_mode = ssl.CERT_REQUIRED
     proving.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the certificate itself is trusted, not who signed it
     proving.load_verify_locations(cadata=pem)
@@ -68,7 +68,8 @@ def changed(address: str) -> Unauthenticated:
     )
 
 
-def _context(client: tuple[Path, Path] | None) -> ssl.SSLContext:
+def client_context(client: tuple[Path, Path] | None) -> ssl.SSLContext:
+    """TLS that trusts nobody yet, and shows the certificate and key of `client`. Raises Invalid where they are no pair."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.check_hostname = False

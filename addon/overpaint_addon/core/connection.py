@@ -5,11 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
+from pathlib import Path
 
 from overpaint.errors import Cancelled, OverpaintError, Unavailable
 
 PING = 15.0  # seconds between two questions while all is well
 PAUSES = (1.0, 60.0)  # seconds: the first and the longest pause while nobody answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What opens a server's door, and by what the server is known: a client's arguments of the same names."""
+
+    token: str = ""
+    certificate: Path | None = None
+    fingerprint: str = ""
+    client_certificate: Path | None = None
+    client_key: Path | None = None
 
 
 class State(StrEnum):

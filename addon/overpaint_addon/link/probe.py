@@ -7,7 +7,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,9 +15,9 @@ import overpaint
 from overpaint.address import host_of, is_here
 from overpaint.card import ServerCard
 from overpaint.errors import Internal, OverpaintError, Unauthenticated, Unavailable
-from overpaint.pin import look, read_fingerprint
+from overpaint.pin import client_context, look, read_fingerprint
 
-from ..core.connection import Check
+from ..core.connection import Check, Shown
 from ..core.steps import Doing, Steps
 from ..core.words import say
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NOTHING = Shown()
 PARTS = ("address", "name", "port", "encryption", "token", "version", "engines")
 SECONDS = 5.0  # for each layer
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))  # HTTP/2's, with empty settings
@@ -44,36 +45,26 @@ class _Bad(Exception):
         self.words, self.remedy = words, remedy
 
 
-def greet(
-    address: str, token: str, certificate: Path | None, fingerprint: str = "", seconds: float = SECONDS
-) -> Future[ServerCard]:
+def greet(address: str, shown: Shown, seconds: float = SECONDS) -> Future[ServerCard]:
     """The server's card, asked for on a thread and over a connection of its own: no call under way keeps it waiting."""
 
     def ask() -> ServerCard:
         from overpaint.client import Client  # brings gRPC: not on Blender's main thread
 
-        with Client(address, token=token, certificate=certificate, fingerprint=fingerprint) as client:
+        with Client(address, **asdict(shown)) as client:
             return client.server(seconds)
 
     return _in_thread(ask)
 
 
 def probing(
-    address: str,
-    *,
-    token: str = "",
-    certificate: Path | None = None,
-    fingerprint: str = "",
-    online: bool = True,
-    seconds: float = SECONDS,
+    address: str, shown: Shown = NOTHING, *, online: bool = True, seconds: float = SECONDS
 ) -> Steps[tuple[Check, ...]]:
     """Run `probe` on a thread of its own; the steps only look how far it is. Returns one check for each of PARTS."""
     found: list[Check] = []
 
     def run() -> None:
-        for check in probe(
-            address, token=token, certificate=certificate, fingerprint=fingerprint, online=online, seconds=seconds
-        ):
+        for check in probe(address, shown, online=online, seconds=seconds):
             found.append(check)  # one by one: the steps count them
 
     ended = _in_thread(run)
@@ -84,20 +75,12 @@ def probing(
     return tuple(found)
 
 
-def probe(
-    address: str,
-    *,
-    token: str = "",
-    certificate: Path | None = None,
-    fingerprint: str = "",
-    online: bool = True,
-    seconds: float = SECONDS,
-) -> Iterator[Check]:
+def probe(address: str, shown: Shown = NOTHING, *, online: bool = True, seconds: float = SECONDS) -> Iterator[Check]:
     """One check for each of PARTS, each as soon as it is known; after the first bad one the others are not looked at.
 
     `online` says whether another machine may be asked at all. Each layer has `seconds`.
     """
-    layers = _layers(address, _Shown(token=token, certificate=certificate, fingerprint=fingerprint), online, seconds)
+    layers = _layers(address, shown, online, seconds)
     for index, part in enumerate(PARTS):
         try:
             yield Check(part=part, well=True, words=next(layers))
@@ -108,16 +91,7 @@ def probe(
             return
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shown:
-    """What opens the door, and by what its owner is known."""
-
-    token: str
-    certificate: Path | None
-    fingerprint: str
-
-
-def _layers(address: str, shown: _Shown, online: bool, seconds: float) -> Iterator[str]:
+def _layers(address: str, shown: Shown, online: bool, seconds: float) -> Iterator[str]:
     """The words of each layer that is well, in the order of PARTS. Raises _Bad at the first that is not."""
     try:
         host = host_of(address)
@@ -134,14 +108,18 @@ def _layers(address: str, shown: _Shown, online: bool, seconds: float) -> Iterat
 
     with _connect(found, seconds) as plain:
         yield "somebody listens"
+        own = _own(shown)
         if shown.fingerprint:
-            yield _recognise(address, shown.fingerprint)
-        elif is_here(host) and shown.certificate is None:
-            _hello(plain, host, encrypted=False)
+            known = _recognise(address, shown, own)
+            with client_context(own).wrap_socket(plain, server_hostname=host) as secure:
+                _hello(secure, host, own)
+            yield known
+        elif is_here(host) and shown.certificate is None and own is None:
+            _hello(plain, host)
             yield "none, and none is needed on this machine"
         else:
-            with _encrypt(plain, host, shown.certificate) as secure:
-                _hello(secure, host, encrypted=True)
+            with _encrypt(plain, host, shown.certificate, own) as secure:
+                _hello(secure, host, own)
                 yield f"{secure.version()}, the certificate is trusted"
 
     from overpaint.client import Client  # brings gRPC
@@ -189,10 +167,23 @@ def _connect(found: list[Any], seconds: float) -> socket.socket:
     raise _Bad(f"port {port} cannot be reached ({why.strerror or why})", "Check the network, or a VPN it needs")
 
 
-def _recognise(address: str, fingerprint: str) -> str:
+def _own(shown: Shown) -> tuple[Path, Path] | None:
+    """The certificate that is shown to the server, and its key. Raises _Bad where they are no pair."""
+    if shown.client_certificate is None and shown.client_key is None:
+        return None
+    choose = "Choose your own certificate and its key in the preferences"
+    if shown.client_certificate is None or shown.client_key is None:
+        raise _Bad("of your own certificate and its key one is missing", choose)
     try:
-        read_fingerprint(fingerprint)
-        look(address, fingerprint)
+        client_context((shown.client_certificate, shown.client_key))
+    except OverpaintError as error:
+        raise _Bad(error.message, choose) from None
+    return shown.client_certificate, shown.client_key
+
+
+def _recognise(address: str, shown: Shown, own: tuple[Path, Path] | None) -> str:
+    try:
+        look(address, read_fingerprint(shown.fingerprint), own)
     except Unavailable:
         words = "the server is not encrypted, and this connection has to be"
         raise _Bad(
@@ -206,12 +197,14 @@ def _recognise(address: str, fingerprint: str) -> str:
     return "the certificate is the one that is known here"
 
 
-def _encrypt(plain: socket.socket, host: str, certificate: Path | None) -> ssl.SSLSocket:
+def _encrypt(plain: socket.socket, host: str, certificate: Path | None, own: tuple[Path, Path] | None) -> ssl.SSLSocket:
     try:
         trusted = ssl.create_default_context(cafile=None if certificate is None else str(certificate))
     except OSError as error:  # also what OpenSSL says of a file without a certificate
         why = "holds no certificate" if isinstance(error, ssl.SSLError) else f"cannot be read ({error.strerror})"
         raise _Bad(f"{certificate} {why}", "Choose a copy of the server's cert.pem in the preferences") from None
+    if own is not None:
+        trusted.load_cert_chain(*own, password="")
     trusted.set_alpn_protocols(["h2"])
     try:
         return trusted.wrap_socket(plain, server_hostname=host)
@@ -240,7 +233,7 @@ def _distrust(error: ssl.SSLCertVerificationError, host: str, certificate: Path 
     return _Bad(f"the certificate is not trusted ({error.verify_message})", ours)
 
 
-def _hello(connection: socket.socket, host: str, *, encrypted: bool) -> None:
+def _hello(connection: socket.socket, host: str, own: tuple[Path, Path] | None = None) -> None:
     """See that HTTP/2 is spoken there, as gRPC does."""
     answer = b""
     try:
@@ -253,6 +246,10 @@ def _hello(connection: socket.socket, host: str, *, encrypted: bool) -> None:
         pass  # it hung up on us; what it said before tells more
     if len(answer) == 9 and answer[3] == SETTINGS:
         return
+    encrypted = isinstance(connection, ssl.SSLSocket)
+    if encrypted and not answer and connection.selected_alpn_protocol() == "h2":  # gRPC tells no more than that
+        words = "the server does not take your own certificate" if own else "the server asks for a certificate of yours"
+        raise _Bad(words, "Ask the server's owner for one, and choose it and its key in the preferences")
     if not encrypted and (answer[:2] == b"\x15\x03" or not answer):
         words = "the server is encrypted, and this connection is not" if answer else "the server hangs up at once"
         raise _Bad(words, f"Choose a copy of the server's cert.pem in the preferences, if {host} is encrypted")

@@ -16,14 +16,14 @@ from overpaint.address import host_of, is_here
 from overpaint.card import ServerCard
 from overpaint.errors import Internal, Invalid, OverpaintError, Unavailable
 
-from ..core.connection import Check, Link, State, afresh, answered, ask, barred, failed, may_ask
+from ..core.connection import Check, Link, Shown, State, afresh, answered, ask, barred, failed, may_ask
 from ..core.diagnose import LastLines
 from ..core.steps import Doing, Steps, until
 from ..core.words import say
 from ..link.launch import LocalBackend, Stage, find_command
 from ..link.probe import greet, probing
 from . import preferences, session
-from .preferences import HERE, PACKAGE, Connection, kept
+from .preferences import HERE, PACKAGE, SHOWN, Connection, kept
 from .remedies import draw_remedy
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Watch:
             self._hear(self.answer, now)
         if may_ask(self.link, now):
             self.link = ask(self.link)
-            self.answer = greet(wanted.server, wanted.token, wanted.certificate, wanted.fingerprint)
+            self.answer = greet(wanted.server, wanted.shown)
 
     def _hear(self, answer: Future[ServerCard], now: float) -> None:
         self.answer, question, before = None, self.link.asking, self.link.state
@@ -165,15 +165,9 @@ def testing() -> Steps[tuple[Check, ...]]:
         wanted, online = preferences.connection(), True
     except Invalid:  # said by the test as well, in its place
         address = os.environ.get("OVERPAINT_SERVER") or preferences.chosen(kept()).address
-        wanted, online = Connection(server=address, token="", certificate=None), bpy.app.online_access
+        wanted, online = Connection(server=address, shown=Shown()), bpy.app.online_access
     watch.checks = ()
-    watch.checks = yield from probing(
-        wanted.server,
-        token=wanted.token,
-        certificate=wanted.certificate,
-        fingerprint=wanted.fingerprint,
-        online=online,
-    )
+    watch.checks = yield from probing(wanted.server, wanted.shown, online=online)
     for check in watch.checks:
         log.info("%s %s: %s", {True: "ok", False: "BAD", None: "-"}[check.well], check.part, check.words)
     watch.ask_again()
@@ -201,7 +195,9 @@ def _local_address(own: Any) -> str:
     for index in (min(own.active, len(own.profiles) - 1), *range(len(own.profiles))):
         profile = own.profiles[index]
         try:
-            if is_here(host_of(profile.address)) and not profile.certificate and not profile.fingerprint:
+            if is_here(host_of(profile.address)) and not any(
+                getattr(profile, name) for name in SHOWN if name != "token"
+            ):
                 own.active = index
                 return profile.address
         except Invalid:

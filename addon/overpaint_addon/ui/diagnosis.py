@@ -29,9 +29,7 @@ def diagnosis() -> str:
     connected = [
         ("profile", f"{own.active + 1} of {len(own.profiles)}"),
         ("address", watch.known.server if watch.known else profile.address),
-        ("token", "given" if profile.token or os.environ.get("OVERPAINT_TOKEN") else "none"),
-        ("certificate", "given" if profile.certificate or os.environ.get("OVERPAINT_CERTIFICATE") else "none"),
-        ("fingerprint", "given" if profile.fingerprint or os.environ.get("OVERPAINT_FINGERPRINT") else "none"),
+        *((name, "given" if preferences.given(profile, name) else "none") for name in preferences.SHOWN),
         ("online access", str(bpy.app.online_access)),
         ("state", f"{link.state}{f': {link.error}' if link.error else ''}"),
         ("server", str(watch.card or "not known")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ from bpy.props import CollectionProperty, IntProperty, StringProperty  # pyright
 from overpaint.address import host_of, is_here
 from overpaint.errors import Invalid
 
+from ..core.connection import Shown
 from ..core.words import say
 from . import keymap
 
 PACKAGE = (__package__ or "").rpartition(".")[0]  # of the whole add-on, whatever Blender calls it
 HERE = "127.0.0.1:8765"
+SHOWN = tuple(field.name for field in fields(Shown))  # each is a field of a profile, and a variable of the environment
 
 
 class OverpaintProfile(bpy.types.PropertyGroup):
@@ -39,6 +41,17 @@ class OverpaintProfile(bpy.types.PropertyGroup):
         name="Fingerprint",
         description="SHA-256 of the server's certificate, as `overpaint cert` shows it: no other certificate is trusted. "
         "OVERPAINT_FINGERPRINT overrides it",
+    )
+    client_certificate: StringProperty(  # pyright: ignore
+        name="Own Certificate",
+        subtype="FILE_PATH",
+        description="PEM file that says who you are, for a server that asks for it in place of a token. "
+        "OVERPAINT_CLIENT_CERTIFICATE overrides it",
+    )
+    client_key: StringProperty(  # pyright: ignore
+        name="Own Key",
+        subtype="FILE_PATH",
+        description="PEM file with the key of your own certificate. OVERPAINT_CLIENT_KEY overrides it",
     )
 
 
@@ -75,18 +88,18 @@ class OverpaintPreferences(bpy.types.AddonPreferences):
         buttons = row.column(align=True)
         buttons.operator("overpaint.profile_add", text="", icon="ADD")
         buttons.operator("overpaint.profile_remove", text="", icon="REMOVE")
-        fields = layout.column()
-        fields.use_property_split = True
-        for name in ("address", "token", "certificate", "fingerprint"):
-            fields.prop(chosen(self), name)
-        for name in ("OVERPAINT_SERVER", "OVERPAINT_TOKEN", "OVERPAINT_CERTIFICATE", "OVERPAINT_FINGERPRINT"):
+        column = layout.column()
+        column.use_property_split = True
+        for name in ("address", *SHOWN):
+            column.prop(chosen(self), name)
+        for name in map(_variable, ("server", *SHOWN)):
             if os.environ.get(name):
                 layout.label(text=say("{name} in the environment overrides it", name=name), icon="INFO")
         draw_test(layout)
         layout.separator()
-        fields = layout.column()
-        fields.use_property_split = True
-        fields.prop(self, "backend_command")
+        column = layout.column()
+        column.use_property_split = True
+        column.prop(self, "backend_command")
         draw_local(layout)
         layout.operator("overpaint.diagnose", icon="COPYDOWN")
         keymap.draw(layout, context)
@@ -144,9 +157,7 @@ class Connection:
     """Where the backend is, and what opens its door."""
 
     server: str
-    token: str
-    certificate: Path | None
-    fingerprint: str = ""
+    shown: Shown
 
 
 def kept() -> Any:
@@ -170,12 +181,15 @@ def add_profile(own: Any, name: str, address: str) -> None:
 def connection() -> Connection:
     """From the environment, then the preferences. Raises Invalid where it is no address, or Blender may not go online."""
     profile = chosen(kept())
-    certificate = os.environ.get("OVERPAINT_CERTIFICATE") or bpy.path.abspath(profile.certificate)
     found = Connection(
         server=os.environ.get("OVERPAINT_SERVER") or profile.address,
-        token=os.environ.get("OVERPAINT_TOKEN") or profile.token,
-        certificate=Path(certificate) if certificate else None,
-        fingerprint=os.environ.get("OVERPAINT_FINGERPRINT") or profile.fingerprint.strip(),
+        shown=Shown(
+            token=given(profile, "token"),
+            certificate=_file(profile, "certificate"),
+            fingerprint=given(profile, "fingerprint").strip(),
+            client_certificate=_file(profile, "client_certificate"),
+            client_key=_file(profile, "client_key"),
+        ),
     )
     if not is_here(host_of(found.server)) and not bpy.app.online_access:
         raise Invalid(
@@ -184,6 +198,20 @@ def connection() -> Connection:
             remedy="Allow Online Access in Preferences > System, or use a backend on this machine",
         )
     return found
+
+
+def given(profile: Any, name: str) -> str:
+    """One of SHOWN: from the environment, then the profile."""
+    return os.environ.get(_variable(name)) or getattr(profile, name)
+
+
+def _file(profile: Any, name: str) -> Path | None:
+    path = bpy.path.abspath(given(profile, name))
+    return Path(path) if path else None
+
+
+def _variable(name: str) -> str:
+    return f"OVERPAINT_{name.upper()}"
 
 
 def attach() -> None:

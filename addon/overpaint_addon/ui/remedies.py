@@ -41,6 +41,8 @@ REMEDIES: Mapping[str, tuple[Remedy, ...]] = {
     "token": (PREFERENCES, TEST),
     "certificate": (PREFERENCES, TEST),
     "fingerprint": (PREFERENCES, TEST),
+    "client_certificate": (PREFERENCES, TEST),
+    "client_key": (PREFERENCES, TEST),
     "backend": (LOG, PREFERENCES),
     "engine": (TEST,),
     "mask": (MASK,),

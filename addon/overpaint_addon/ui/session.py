@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import bpy  # pyright: ignore[reportMissingImports]
@@ -53,13 +53,7 @@ class Session:
             from ..link.courier import Courier
 
             before = self.courier
-            client = Client(
-                wanted.server,
-                token=wanted.token,
-                certificate=wanted.certificate,
-                fingerprint=wanted.fingerprint,
-                patience=math.inf,
-            )
+            client = Client(wanted.server, **asdict(wanted.shown), patience=math.inf)
             self.courier, self.connected = Courier(client), wanted
             if before is not None:
                 before.close()

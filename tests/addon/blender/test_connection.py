@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from overpaint_backend.certificates import AUTHORITY, client_pair, server_pair
 
 from tests.serving import guard, serving
 
@@ -52,6 +53,23 @@ def test_the_word_and_the_test(blender, extension, tmp_path):
     assert wrong[:2] == [["Connecting", "Refused"], "++++x--"] and wrong[2].startswith("token: the server does not")
     assert away[:2] == [["Connecting", "Offline"], "++x----"] and "nobody listens" in away[2]
     assert nowhere[:2] == [["Not Set Up"], "x------"] and "is not host:port" in nowhere[2]
+
+
+def test_a_certificate_of_ones_own_opens_the_door(blender, extension, tmp_path):
+    server, own = (
+        server_pair(tmp_path / "tls", ["127.0.0.1"], 2),
+        client_pair(tmp_path / "ä", "anna", tmp_path / "ca", 2),
+    )
+    certificates = {
+        "certificate": server.certificate,
+        "client_certificate": own.certificate,
+        "client_key": own.key,
+    }
+    flags = ("--certificate", server.certificate, "--key", server.key, "--clients", tmp_path / "ca" / AUTHORITY)
+    with serving(tmp_path / "jobs", *map(str, flags)) as running:
+        words = blender("connecting.shown", extension=extension, address=running.address, certificates=certificates)
+    assert words[0] == "" and "toy" in words
+    assert words[-1].startswith("encryption: the server asks for a certificate of yours")
 
 
 def test_a_local_backend_by_its_buttons(blender, extension, tmp_path):

@@ -9,12 +9,14 @@ import threading
 from collections.abc import Generator, Iterator
 from concurrent import futures
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
-from overpaint_addon.core.connection import Check
-from overpaint_addon.link.probe import PARTS, probe, probing
+from overpaint_addon.core.connection import Check, Shown
+from overpaint_addon.link.probe import PARTS, greet, probe, probing
+from overpaint_backend.certificates import AUTHORITY, client_pair
 
 from tests.serving import guard, serving
 
@@ -105,7 +107,7 @@ def test_no_proxy_is_asked_the_way_to_this_machine(plain: str, monkeypatch: pyte
 
 
 def test_all_is_well_over_tls_with_the_token(guarded: str, pair: tuple[Path, Path]) -> None:
-    checks = list(probe(guarded, token="open sesame", certificate=pair[0]))
+    checks = list(probe(guarded, Shown(token="open sesame", certificate=pair[0])))
     assert verdict(iter(checks)) == ("", "")
     assert not any("open sesame" in check.words + check.remedy for check in checks)
 
@@ -134,29 +136,29 @@ def test_a_closed_port() -> None:
 def test_a_server_that_takes_the_connection_and_says_nothing(pair: tuple[Path, Path]) -> None:
     with answering(close=False) as address:
         for certificate in (None, pair[0]):
-            found = verdict(probe(address, certificate=certificate, seconds=SECONDS))
+            found = verdict(probe(address, Shown(certificate=certificate), seconds=SECONDS))
             assert found == ("encryption", "somebody listens, and says nothing")
 
 
 def test_a_plain_server_where_tls_is_expected(plain: str, pair: tuple[Path, Path]) -> None:
-    part, words = verdict(probe(plain, certificate=pair[0], seconds=SECONDS))
+    part, words = verdict(probe(plain, Shown(certificate=pair[0]), seconds=SECONDS))
     assert part == "encryption" and words.startswith("the server is not encrypted")
 
 
 def test_a_tls_server_where_none_is_expected(guarded: str) -> None:
-    part, words = verdict(probe(guarded, token="open sesame", seconds=3))
+    part, words = verdict(probe(guarded, Shown(token="open sesame"), seconds=3))
     assert part == "encryption" and words.startswith(("the server is encrypted", "the server hangs up"))
 
 
 def test_another_certificate_than_the_servers(guarded: str, tmp_path: Path) -> None:
     other, _ = certified(tmp_path, "other", "IP:127.0.0.1")
-    part, words = verdict(probe(guarded, certificate=other, seconds=3))
+    part, words = verdict(probe(guarded, Shown(certificate=other), seconds=3))
     assert part == "encryption" and words == "the server's certificate is not the one in other.pem"
 
 
 def test_a_certificate_for_another_name(guarded: str, pair: tuple[Path, Path]) -> None:
     address = f"localhost:{guarded.rpartition(':')[2]}"
-    part, words = verdict(probe(address, certificate=pair[0], seconds=3))
+    part, words = verdict(probe(address, Shown(certificate=pair[0]), seconds=3))
     assert part == "encryption" and words == "the certificate is for another machine, not for localhost"
 
 
@@ -165,13 +167,13 @@ def test_a_file_that_is_no_certificate(guarded: str, tmp_path: Path, content: by
     file = tmp_path / "wrong.pem"
     if content is not None:
         file.write_bytes(content)
-    part, said = verdict(probe(guarded, certificate=file, seconds=3))
+    part, said = verdict(probe(guarded, Shown(certificate=file), seconds=3))
     assert part == "encryption" and words in said
 
 
 @pytest.mark.parametrize(("token", "words"), [("guess", "does not take this token"), ("", "asks for a token")])
 def test_a_wrong_token(guarded: str, pair: tuple[Path, Path], token: str, words: str) -> None:
-    part, said = verdict(probe(guarded, token=token, certificate=pair[0]))
+    part, said = verdict(probe(guarded, Shown(token=token, certificate=pair[0])))
     assert part == "token" and words in said and (not token or token not in said)
 
 
@@ -226,7 +228,7 @@ def test_an_expired_certificate(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=serve, daemon=True).start()
         address = f"127.0.0.1:{listening.getsockname()[1]}"
-        part, words = verdict(probe(address, certificate=certificate, seconds=3))
+        part, words = verdict(probe(address, Shown(certificate=certificate), seconds=3))
     assert part == "encryption" and words.startswith("the certificate has expired")
 
 
@@ -234,18 +236,65 @@ def test_a_server_is_known_by_its_fingerprint_alone(guarded: str, pair: tuple[Pa
     """Even by a name that the certificate does not have, and on this machine."""
     known = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pair[0].read_text())).hexdigest()
     for address in (guarded, guarded.replace("127.0.0.1", "localhost")):
-        assert verdict(probe(address, token="open sesame", fingerprint=known)) == ("", "")
-    checks = {check.part: check for check in probe(guarded, token="open sesame", fingerprint=known)}
+        assert verdict(probe(address, Shown(token="open sesame", fingerprint=known))) == ("", "")
+    checks = {check.part: check for check in probe(guarded, Shown(token="open sesame", fingerprint=known))}
     assert checks["encryption"].words == "the certificate is the one that is known here"
 
 
 def test_another_certificate_is_told_before_the_token_travels(guarded: str, pair: tuple[Path, Path]) -> None:
     other = "0" * 64
-    found = verdict(probe(guarded, token="open sesame", certificate=pair[0], fingerprint=other))
+    found = verdict(probe(guarded, Shown(token="open sesame", certificate=pair[0], fingerprint=other)))
     assert found == ("encryption", "another certificate than the one that is known here")
 
 
 def test_a_fingerprint_needs_encryption(plain: str) -> None:
-    part, words = verdict(probe(plain, fingerprint="0" * 64))
+    part, words = verdict(probe(plain, Shown(fingerprint="0" * 64)))
     assert part == "encryption" and words.startswith("the server is not encrypted")
-    assert verdict(probe(plain, fingerprint="colour"))[0] == "encryption"
+    assert verdict(probe(plain, Shown(fingerprint="colour")))[0] == "encryption"
+
+
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory: pytest.TempPathFactory, pair: tuple[Path, Path]) -> Iterator[tuple[str, Shown]]:
+    """A server that asks its clients for certificates, and what anna shows it."""
+    folder = tmp_path_factory.mktemp("asking")
+    own = client_pair(folder / "anna", "anna", folder / "ca", 2)
+    flags = ("--certificate", pair[0], "--key", pair[1], "--clients", folder / "ca" / AUTHORITY)
+    with serving(folder / "jobs", *map(str, flags)) as server:
+        yield (
+            server.address,
+            Shown(certificate=pair[0], client_certificate=own.certificate, client_key=own.key),
+        )
+
+
+def test_a_certificate_of_ones_own_is_shown_to_a_server_that_asks_for_it(asking: tuple[str, Shown]) -> None:
+    address, shown = asking
+    assert verdict(probe(address, shown)) == ("", "")
+    assert greet(address, shown).result(10).version
+    assert shown.certificate is not None
+    known = hashlib.sha256(ssl.PEM_cert_to_DER_cert(shown.certificate.read_text())).hexdigest()
+    assert verdict(probe(address, replace(shown, certificate=None, fingerprint=known))) == ("", "")
+
+
+def test_a_server_that_asks_for_a_certificate_says_so(asking: tuple[str, Shown]) -> None:
+    address, shown = asking
+    assert shown.certificate is not None
+    known = hashlib.sha256(ssl.PEM_cert_to_DER_cert(shown.certificate.read_text())).hexdigest()
+    for lacking in (Shown(certificate=shown.certificate), Shown(fingerprint=known)):
+        found = verdict(probe(address, lacking, seconds=3))
+        assert found == ("encryption", "the server asks for a certificate of yours")
+
+
+def test_a_certificate_of_another_authority_is_not_taken(asking: tuple[str, Shown], tmp_path: Path) -> None:
+    address, shown = asking
+    other = client_pair(tmp_path / "anna", "anna", tmp_path / "ca", 2)
+    wrong = replace(shown, client_certificate=other.certificate, client_key=other.key)
+    found = verdict(probe(address, wrong, seconds=3))
+    assert found == ("encryption", "the server does not take your own certificate")
+
+
+def test_a_certificate_of_ones_own_needs_its_key(asking: tuple[str, Shown], pair: tuple[Path, Path]) -> None:
+    address, shown = asking
+    found = verdict(probe(address, replace(shown, client_key=None), seconds=3))
+    assert found == ("encryption", "of your own certificate and its key one is missing")
+    part, words = verdict(probe(address, replace(shown, client_key=pair[1]), seconds=3))
+    assert part == "encryption" and words.endswith("are no pair")

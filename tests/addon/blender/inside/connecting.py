@@ -61,9 +61,9 @@ def connections(extension: str) -> dict[str, Any]:
     """What is connected to, after environment, preferences and online access."""
     painting.install(extension, "127.0.0.1:1", "kept")
     ask, found = room("ui.preferences").connection, {}
-    found["kept"] = [ask().server, ask().token, ask().certificate]
+    found["kept"] = [ask().server, ask().shown.token, ask().shown.certificate]
     os.environ |= {"OVERPAINT_SERVER": "localhost:2", "OVERPAINT_TOKEN": "t", "OVERPAINT_CERTIFICATE": "/c.pem"}
-    found["environment"] = [ask().server, ask().token, str(ask().certificate)]
+    found["environment"] = [ask().server, ask().shown.token, str(ask().shown.certificate)]
     os.environ["OVERPAINT_SERVER"] = "paint.example.org:443"
     found["online"] = bpy.app.online_access
     try:
@@ -93,6 +93,19 @@ def tested(extension: str, servers: list[list[str]]) -> list[Any]:
         said = refused(bpy.ops.overpaint.test_connection)
         marks = "".join({True: "+", False: "x", None: "-"}[check.well] for check in watch.checks)
         found.append([list(dict.fromkeys(words)), marks, said])
+    return found
+
+
+def shown(extension: str, address: str, certificates: dict[str, str]) -> list[str]:
+    """What the test says, and who the server says that asks: with a certificate of one's own, and without."""
+    painting.install(extension, address)
+    profile, found = own().profiles[0], []
+    for name, file in certificates.items():
+        setattr(profile, name, file)
+    found.append(refused(bpy.ops.overpaint.test_connection))
+    found += [card.name for card in room("ui.session").current().backend().cards().result(20)]
+    profile.client_certificate = profile.client_key = ""
+    found.append(refused(bpy.ops.overpaint.test_connection))
     return found
 
 
