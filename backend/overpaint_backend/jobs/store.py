@@ -17,7 +17,7 @@ from overpaint.v1 import jobs_pb2
 from overpaint_backend.jobs import board
 from overpaint_backend.jobs.database import Database
 from overpaint_backend.jobs.holdings import Holdings, orphans
-from overpaint_backend.jobs.queue import Waiting, choose, order
+from overpaint_backend.jobs.queue import Served, Waiting, choose, order
 
 MOST_LOSSES = 3
 # What a worker tells on its way may be lost in a power cut: it is told again. Whatever else happened is on the disk
@@ -94,7 +94,11 @@ class Store:
         if state is JobState.QUEUED:
             connection.execute("UPDATE jobs SET queued_at = ? WHERE id = ?", (self._place(connection, job, kind), job))
         if state not in LIVE:
-            connection.execute("UPDATE jobs SET worker = NULL, lease_until = NULL WHERE id = ?", (job,))
+            # When it was let go of stands where it was said when it was taken: for as long its owner was served.
+            let_go = (
+                "UPDATE jobs SET worker = NULL, lease_until = NULL, started_at = ? WHERE id = ? AND worker IS NOT NULL"
+            )
+            connection.execute(let_go, (now, job))
         return state
 
     @staticmethod
@@ -159,16 +163,16 @@ class Store:
         waiting = connection.execute(
             "SELECT id, owner, engine, priority, queued_at, passed FROM jobs WHERE state = ?", (JobState.QUEUED,)
         )
-        owners = connection.execute(
-            "SELECT owner, sum(state IN (?, ?)), max(started_at) FROM jobs GROUP BY owner", LIVE
-        ).fetchall()
+        served = connection.execute(
+            "SELECT owner, priority, sum(state IN (?, ?)), ifnull(max(started_at), 0.0) FROM jobs GROUP BY owner, priority",
+            LIVE,
+        )
         return order(
             [
                 Waiting(id=job, owner=owner, engine=engine, priority=priority, since=since, passed=passed)
                 for job, owner, engine, priority, since, passed in waiting
             ],
-            running={owner: running for owner, running, _ in owners},
-            served={owner: served or 0.0 for owner, _, served in owners},
+            {(owner, priority): Served(running=running, at=at) for owner, priority, running, at in served},
             now=time.time(),
         )
 

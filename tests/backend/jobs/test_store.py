@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from overpaint.clip import Clip, Rate, Size
 from overpaint.edit import Edit, Task
 from overpaint.errors import Conflict, Exhausted, Missing
 from overpaint.job import EventKind, JobSpec, JobState, Picture
+from overpaint_backend.jobs import store as stores
 from overpaint_backend.jobs.store import MOST_LOSSES, Store
 
 
@@ -104,6 +106,26 @@ def test_a_job_that_is_tried_again_has_all_its_lives(store: Store) -> None:
     store.claim("w", 10)
     store.release("w")
     assert store.state(job) is JobState.QUEUED
+
+
+def test_owners_take_turns_however_long_a_job_takes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits grows more urgent, and all the jobs of who queued many did so at once."""
+    now = 1e9
+    monkeypatch.setattr(stores, "time", SimpleNamespace(time=lambda: now))
+
+    def queue(number: int, owner: str) -> str:
+        store.open(spec(number), owner)
+        store.record(spec(number).id, EventKind.SEALED)
+        return spec(number).id
+
+    many = [queue(number, "anna") for number in range(3)]
+    assert store.claim("w", 60) == spec(0)
+    now += 3600
+    late = queue(9, "bert")
+    assert store.queue_place(late) == 1
+    now += 3600
+    store.keep_take(many[0], ["c" * 64], worker="w")
+    assert store.claim("w", 60) == spec(9)
 
 
 def test_a_paused_job_is_not_claimed_and_keeps_its_place(store: Store) -> None:
