@@ -127,7 +127,22 @@ class Store:
         """Pause, resume, move up or retry the job. Asked twice, nothing changes. Raises Conflict where it cannot be."""
         with self.database.changing(durable=True) as connection:
             state = self.state(job)
-            return state if state in GRANTED[kind] else self._record(connection, job, kind, None, {})
+            if state in GRANTED[kind]:
+                return state
+            if kind is EventKind.MOVED_UP and state is JobState.QUEUED:
+                first = self._owners_next(connection, job)
+                if first.id == job:
+                    return state
+                # Its place alone would not do where the owner has one that is more urgent.
+                raised = "UPDATE jobs SET priority = max(priority, ?) WHERE id = ?"
+                connection.execute(raised, (first.priority, job))
+            return self._record(connection, job, kind, None, {})
+
+    def _owners_next(self, connection: sqlite3.Connection, job: str) -> Waiting:
+        """The next job of the owner of this one, which waits."""
+        waiting = self._waiting(connection)
+        (owner,) = (one.owner for one in waiting if one.id == job)
+        return next(one for one in waiting if one.owner == owner)
 
     def cancel(self, job: str) -> JobState:
         """Cancel the job: at once where nobody works on it, else its worker is asked. An ended job stays as it is."""

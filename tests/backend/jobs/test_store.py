@@ -157,6 +157,16 @@ def test_the_last_one_moved_up_is_the_next(store: Store) -> None:
     assert store.ask(jobs[3], EventKind.MOVED_UP) is JobState.RUNNING  # it was faster
 
 
+def test_what_is_moved_up_goes_before_more_urgent_jobs_of_its_owner_and_only_once(store: Store) -> None:
+    for number, owner, priority in ((1, "anna", 5), (2, "anna", 0), (3, "bert", 9)):
+        store.open(spec(number), owner, priority)
+        store.record(spec(number).id, EventKind.SEALED)
+    for _ in range(3):
+        assert store.ask(spec(2).id, EventKind.MOVED_UP) is JobState.QUEUED
+    assert [store.queue_place(spec(number).id) for number in (3, 2, 1)] == [1, 2, 3]
+    assert [event.kind for event in store.events(spec(2).id)].count(EventKind.MOVED_UP) == 1
+
+
 def test_what_is_tried_again_waits_behind_the_others(store: Store) -> None:
     first, second = queued(store, 1), queued(store, 2)
     store.cancel(first)
