@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -45,28 +46,49 @@ def work(folder: Path, weights: Path, device: str, name: str, log_format: str) -
     threading.Thread(target=renew, args=(store, name), daemon=True).start()
     held = _Held(store, name)
     threading.Thread(target=held.watch, daemon=True).start()
-    engine: Engine | None = None
-    build = partial(registry.build, device=device, weights=weights)
+    loaded = Loaded(partial(registry.build, device=device, weights=weights))
     while server is None or server.is_alive():
-        spec = claim(store, spool, name, engine)
+        spec = claim(store, spool, name, loaded)
         if spec is None:
             time.sleep(PAUSE)
             continue
         with about(job=spec.id, worker=name):
             held.job = spec.id
             try:
-                engine = paint_claimed(spec, engine, build, store, spool, name)
+                paint_claimed(spec, loaded, store, spool, name)
             except DeviceFault:
                 raise SystemExit(1) from None  # why is in the log already
             held.job = ""
 
 
-def claim(store: Store, spool: Spool, name: str, engine: Engine | None) -> JobSpec | None:
-    """The next job for the worker that has `engine` loaded; None where none waits, or the disk has no room for what comes of it."""
+class Loaded:
+    """The engine that a worker has at hand. Nobody else keeps it from job to job: a device may have room for one only."""
+
+    def __init__(self, build: Callable[[str], Engine]) -> None:
+        """`build` makes an engine by its name."""
+        self._build = build
+        self.engine: Engine | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the engine; empty where there is none."""
+        return self.engine.card.name if self.engine else ""
+
+    def have(self, name: str) -> Engine:
+        """The engine of this name, built where it is not the one at hand."""
+        if self.engine is None or self.name != name:
+            self.engine = None
+            gc.collect()  # what painted with the old one refers to itself: its memory would go some time later
+            self.engine = self._build(name)
+        return self.engine
+
+
+def claim(store: Store, spool: Spool, name: str, loaded: Loaded) -> JobSpec | None:
+    """The next job for the worker that has this engine `loaded`; None where none waits, or the disk has no room for what comes of it."""
     if not has_room(spool.folder, 2):
         return None
     try:
-        return store.claim(name, LEASE, resident=engine.card.name if engine else "")
+        return store.claim(name, LEASE, resident=loaded.name)
     except Exhausted:
         return None  # the disk was filled just now
 
@@ -103,19 +125,12 @@ class _Held:
 
 
 def paint_claimed(
-    spec: JobSpec,
-    engine: Engine | None,
-    build: Callable[[str], Engine],
-    store: Store,
-    spool: Spool,
-    worker: str,
-    offer: Offer = nullcontext,
-) -> Engine | None:
-    """Run a job that `worker` has claimed and record how it ended; returns the engine, ready for the next job.
+    spec: JobSpec, loaded: Loaded, store: Store, spool: Spool, worker: str, offer: Offer = nullcontext
+) -> None:
+    """Run a job that `worker` has claimed and record how it ended.
 
-    `engine` is the one of the job before; `build` makes another by its name, and
-    `offer` may bring others who help. Raises DeviceFault where the process
-    can compute no more: the job is then back in the queue, as it is when the disk is full.
+    `offer` may bring others who help. Raises DeviceFault where the process can compute no more: the job is then back
+    in the queue, as it is when the disk is full.
     """
 
     def record(kind: EventKind, **words: str) -> None:
@@ -123,10 +138,7 @@ def paint_claimed(
             insist(lambda: store.record(spec.id, kind, worker=worker, **words), lambda: time.sleep(PAUSE))
 
     try:
-        if engine is None or engine.card.name != spec.engine:
-            engine = None  # let go of the old one's memory before the new one is built
-            engine = build(spec.engine)
-        run_job(spec, engine, store, spool, worker, offer)
+        run_job(spec, loaded.have(spec.engine), store, spool, worker, offer)
     except Cancelled:
         record(EventKind.CANCELLED)
     except Conflict as error:
@@ -146,8 +158,7 @@ def paint_claimed(
             "status": Internal.status,
         }
         record(EventKind.FAILED, **words)
-        engine = None
-    return engine
+        loaded.engine = None  # who knows what state it is in
 
 
 def _words(error: OverpaintError | OSError) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -207,14 +208,22 @@ def test_nobodys_window_is_taken_for_anothers_job(tmp_path: Path) -> None:
     assert all(np.array_equal(spool.get(one), patch) for one, patch in zip(store.take(theirs.id), patches, strict=True))
 
 
+class Large:
+    """What lies on the device while a window is painted."""
+
+
 class Forgetful(Noting):
-    """Has memory for windows of so many frames."""
+    """Has memory for windows of so many frames, and for no more than one."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self.most = most
+        self.held: list[weakref.ref[Large]] = []
 
     def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
+        assert not any(one() for one in self.held), "what a window needed was not let go of"
+        here = Large()
+        self.held.append(weakref.ref(here))
         if len(cut.frames) > self.most:
             raise MemoryError("no room")
         return super().paint(cut, cond, carry, progress)
