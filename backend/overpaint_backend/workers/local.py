@@ -17,7 +17,7 @@ from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from overpaint.errors import Cancelled, Conflict, Exhausted, Internal, OverpaintError
+from overpaint.errors import Cancelled, Conflict, Exhausted, Internal, Missing, OverpaintError
 from overpaint.job import EventKind, JobSpec
 
 from overpaint_backend import registry
@@ -134,7 +134,7 @@ def paint_claimed(
     """
 
     def record(kind: EventKind, **words: str) -> None:
-        with suppress(Conflict):  # it went to another worker that speaks for it now
+        with suppress(Conflict, Missing):  # it went to another worker that speaks for it now, or was deleted
             insist(lambda: store.record(spec.id, kind, worker=worker, **words), lambda: time.sleep(PAUSE))
 
     try:

@@ -14,6 +14,7 @@ from overpaint.job import EventKind, JobSpec, JobState
 from overpaint_backend.engine import Carry, Conditioning, Progress, WindowInput, WindowOutput
 from overpaint_backend.engines.toy.card import card
 from overpaint_backend.engines.toy.engine import ToyEngine
+from overpaint_backend.jobs.collect import drop
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.workers.local import Loaded, paint_claimed
@@ -72,3 +73,31 @@ def test_an_engine_is_gone_before_another_is_built(store: Store, spool: Spool) -
     finished = JobState.FINISHED
     assert ends == [finished, finished, finished, JobState.FAILED, finished]
     assert alive == [0, 0, 0, 0]
+
+
+class Deleting(Named):
+    """Whoever sent its job pauses, cancels and deletes it just after its last step."""
+
+    def __init__(self, store: Store, spool: Spool) -> None:
+        super().__init__("toy")
+        self._store, self._spool = store, spool
+
+    def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
+        out = super().paint(cut, cond, carry, progress)
+        (job,) = self._store.summaries()
+        self._store.ask(job.id, EventKind.PAUSED)
+        self._store.cancel(job.id)
+        drop(self._store, self._spool, *self._store.delete(job.id))
+        return out
+
+
+def test_a_job_that_is_deleted_while_it_is_painted_costs_no_worker_and_leaves_no_row(
+    store: Store, spool: Spool
+) -> None:
+    spec = claimed(store, spool, "toy")
+    loaded = Loaded(lambda name: Deleting(store, spool))
+    paint_claimed(spec, loaded, store, spool, "w")
+    assert loaded.engine is not None and not store.summaries()
+    store.holdings.use(spec.id, "a" * 64)  # as its take would be
+    for table in ("jobs", "events", "windows", "pixels"):
+        assert store.database.reading().execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
