@@ -210,7 +210,7 @@ class Store:
 
     def lose(self, job: str, worker: str, why: str) -> None:
         """The worker cannot go on after what the job did to it, and says why before it ends."""
-        with self.database.changing() as connection:
+        with self.database.changing(durable=True) as connection:  # it may have failed
             found = connection.execute("SELECT worker FROM jobs WHERE id = ?", (job,)).fetchone()
             if found == (worker,):
                 self._lose(connection, job, why)
@@ -224,7 +224,7 @@ class Store:
         `everyone` is for a server that has just started, `blameless` for one that ends its workers: that they are gone
         is then no fault of their jobs.
         """
-        with self.database.changing() as connection:
+        with self.database.changing(durable=True) as connection:  # it may have failed
             jobs = connection.execute(
                 f"SELECT id FROM jobs WHERE worker IS NOT NULL AND (? OR {BELONGS} OR lease_until < ?)",
                 (everyone, worker, worker, time.time()),
