@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sqlite3
 import threading
 import time
 import uuid
@@ -17,12 +18,12 @@ from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from overpaint.errors import Cancelled, Conflict, Exhausted, Internal, Missing, OverpaintError
+from overpaint.errors import Cancelled, Conflict, Exhausted, Internal, Missing, OverpaintError, Unavailable
 from overpaint.job import EventKind, JobSpec
 
 from overpaint_backend import registry
 from overpaint_backend.engine import DeviceFault, Engine
-from overpaint_backend.jobs.room import full, has_room, insist, is_full
+from overpaint_backend.jobs.room import full, has_room, insist, is_full, passes
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.journal import about, write_log
@@ -89,15 +90,17 @@ def claim(store: Store, spool: Spool, name: str, loaded: Loaded) -> JobSpec | No
         return None
     try:
         return store.claim(name, LEASE, resident=loaded.name)
-    except Exhausted:
-        return None  # the disk was filled just now
+    except (Exhausted, Unavailable):
+        return None  # the disk was filled just now, or the jobs are locked
 
 
 def renew(store: Store, name: str) -> None:
     """Say again and again that the worker lives, until the server that started it is gone."""
     server = multiprocessing.parent_process()
     while server is None or server.is_alive():
-        with suppress(Exhausted):  # on a full disk no lease is renewed, and none is taken away
+        with suppress(
+            Exhausted, Unavailable
+        ):  # where nothing can be written no lease is renewed, and none is taken away
             store.renew(name, LEASE)
         time.sleep(LEASE / 4)
 
@@ -130,7 +133,7 @@ def paint_claimed(
     """Run a job that `worker` has claimed and record how it ended.
 
     `offer` may bring others who help. Raises DeviceFault where the process can compute no more: the job is then back
-    in the queue, as it is when the disk is full.
+    in the queue, as it is when nothing can be written.
     """
 
     def record(kind: EventKind, **words: str) -> None:
@@ -145,11 +148,12 @@ def paint_claimed(
         log.warning("let go: %s", error.message)  # it was paused, or went to another worker that speaks for it now
     except (OverpaintError, OSError) as error:
         words = _words(error)
-        record(EventKind.LOST if is_full(error) else EventKind.FAILED, **words)
+        record(EventKind.LOST if passes(error) else EventKind.FAILED, **words)
     except Exception as error:
         log.error("the engine %s failed: %s", spec.engine, failure(error))
         if broke_the_device(error):
-            store.lose(spec.id, worker, str(error).partition("\n")[0])
+            why = str(error).partition("\n")[0]
+            insist(lambda: store.lose(spec.id, worker, why), lambda: time.sleep(PAUSE))
             raise DeviceFault from None  # without its words: whoever ends a process may show them
         words = {
             "field": "engine",
@@ -265,10 +269,20 @@ class LocalWorkers:
         late = 0
         while process.exitcode is None:
             process.join(LEASE / 4)
-            late = late + 1 if self._store.lapsed(process.name) and has_room(self._store.folder) else 0
+            late = late + 1 if self._overdue(process.name) else 0
             if late > 1:  # not at the first look: the machine may have slept, and its worker is about to renew
                 log.error("it lives, and does not renew its lease", extra={"worker": process.name})
                 process.kill()
+
+    def _overdue(self, worker: str) -> bool:
+        """Whether the worker's lease ran out though it could have renewed it."""
+        try:
+            if not self._store.lapsed(worker) or not has_room(self._store.folder):
+                return False
+            self._store.database.try_to_write()
+        except (sqlite3.Error, OSError):
+            return False
+        return True
 
 
 def _ending(code: int | None) -> str:

@@ -32,6 +32,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from overpaint_backend.cluster import Cluster, keep_cluster
 from overpaint_backend.engine import DeviceFault
+from overpaint_backend.jobs.room import insist
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.journal import about, write_log
@@ -253,7 +254,8 @@ class Driver:
         except Exception:
             log.exception("%s: a fault of the driver", self.where)
             # What it had claimed is nobody's now.
-            self.crew.store.release(self.name, "its driver failed")
+            release = partial(self.crew.store.release, self.name, "its driver failed")
+            insist(release, lambda: self._leaving.wait(1.0))
         finally:
             self.busy = False
             if actor is not None:
