@@ -404,14 +404,14 @@ class Store:
 
 
 def _summary(state: str, body: bytes, opened_at: float, owner: str, priority: int, events: int) -> JobSummary:
-    spec = wire.spec_from_wire(jobs_pb2.JobSpec.FromString(body))
+    spec = jobs_pb2.JobSpec.FromString(body)  # not through wire, as on the board: a list is of many, and long, jobs
     return JobSummary(
         id=spec.id,
         engine=spec.engine,
         state=JobState(state),
-        task=spec.edit.task,
+        task=board.task_of(spec),
         prompt=spec.edit.prompt,
-        frames=len(spec.clip),
+        frames=len(spec.clip.frames),
         opened_at=opened_at,
         events=events,
         owner=owner,

@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from overpaint import wire
 from overpaint.clip import Clip, Rate, Size
 from overpaint.edit import Edit, Task
 from overpaint.errors import Conflict, Exhausted, Missing
@@ -209,6 +210,16 @@ def test_a_take_is_whole_or_not_there(store: Store) -> None:
     store.keep_take(job, ["c" * 64, "d" * 64], worker="w")
     assert store.take(job) == ("c" * 64, "d" * 64)
     assert store.state(job) is JobState.FINISHED
+
+
+def test_a_list_of_long_jobs_reads_none_of_their_frames(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred jobs of ten minutes had taken seconds."""
+    store.open(spec(1, ("a" * 64, "b" * 64), prompt="a coat"), "anna", 3)
+    monkeypatch.setattr(wire, "spec_from_wire", lambda _: pytest.fail("the whole request was read"))
+    (one,) = store.summaries()
+    assert (one.id, one.engine, one.state, one.task) == (spec(1).id, "toy", JobState.OPEN, Task.REMOVE)
+    assert (one.prompt, one.frames, one.events, one.owner, one.priority) == ("a coat", 2, 1, "anna", 3)
+    assert store.summary(one.id) == one
 
 
 def test_deleting_names_only_pixels_that_nobody_else_uses(store: Store) -> None:
