@@ -8,7 +8,8 @@ from overpaint import wire
 from overpaint.clip import Clip, Rate, Size
 from overpaint.edit import Edit, Task
 from overpaint.errors import Conflict, Exhausted, Missing
-from overpaint.job import EventKind, JobSpec, JobState, Picture
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState, Picture
+from overpaint.v1 import jobs_pb2
 from overpaint_backend.jobs import store as stores
 from overpaint_backend.jobs.store import MOST_LOSSES, Store
 
@@ -220,6 +221,30 @@ def test_a_list_of_long_jobs_reads_none_of_their_frames(store: Store, monkeypatc
     assert (one.id, one.engine, one.state, one.task) == (spec(1).id, "toy", JobState.OPEN, Task.REMOVE)
     assert (one.prompt, one.frames, one.events, one.owner, one.priority) == ("a coat", 2, 1, "anna", 3)
     assert store.summary(one.id) == one
+
+
+def test_what_a_long_job_went_through_is_found_without_its_progress(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a worker's end was counted nobody else could write, for a second where a job had painted for hours."""
+    job = queued(store, 1)
+    store.claim("w", 60)
+    store.record(job, EventKind.PLANNED, worker="w", step=2)
+    store.record(job, EventKind.PROGRESS, worker="w", stage="painting", step=9, steps=9)
+    read: list[EventKind] = []
+
+    def noted(message: jobs_pb2.JobEvent) -> JobEvent:
+        event = event_from_wire(message)
+        read.append(event.kind)
+        return event
+
+    event_from_wire = wire.event_from_wire
+    monkeypatch.setattr(wire, "event_from_wire", noted)
+    assert store.shrunk(job) == 2
+    store.lose(job, "w", "a fault")
+    store.claim("w", 60)
+    store.lose(job, "w", "a fault")
+    assert read == [EventKind.PLANNED, EventKind.LOST]
 
 
 def test_deleting_names_only_pixels_that_nobody_else_uses(store: Store) -> None:
