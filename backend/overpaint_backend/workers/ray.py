@@ -36,6 +36,7 @@ from overpaint_backend.jobs.room import insist
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.journal import about, write_log
+from overpaint_backend.quiet import failure
 from overpaint_backend.workers.local import PAUSE, Loaded, claim, paint_claimed, renew
 from overpaint_backend.workers.remote import RemoteEngine, Report, start_actor
 from overpaint_backend.workers.share import Share
@@ -250,9 +251,9 @@ class Driver:
                 self._serve(actor)
                 return True
         except DeviceFault as error:
-            log.error("%s: %s", self.where, error)
-        except Exception:
-            log.exception("%s: a fault of the driver", self.where)
+            log.error("%s: %s", self.where, failure(error))
+        except Exception as error:
+            log.error("%s: a fault of the driver: %s", self.where, failure(error))
             # What it had claimed is nobody's now.
             release = partial(self.crew.store.release, self.name, "its driver failed")
             insist(release, lambda: self._leaving.wait(1.0))
