@@ -372,6 +372,7 @@ class Reporter:
 
     def planned(self, plan: Plan, shrunk: int, stage: str) -> None:
         self._windows = len(plan.windows)
+        self._began = 0.0  # another plan has another pace
         self._record(EventKind.PLANNED, step=shrunk, stage=stage)
 
     def keep(self, window: Window, by: str, key: str) -> None:

@@ -6,6 +6,7 @@ import uuid
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from overpaint_backend.engines.toy.card import card
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.pipeline.picture import small_picture
+from overpaint_backend.pipeline.plan import plan_job
+from overpaint_backend.pipeline.region import Box
+from overpaint_backend.workers import run
 from overpaint_backend.workers.run import run_job
 
 from tests.fakes import clip_frames
@@ -248,3 +252,27 @@ def test_a_window_that_memory_does_not_hold_is_painted_as_smaller_ones(tmp_path:
     seal(store, spec)
     with pytest.raises(Exhausted, match="does not hold a window of 8 frames"):
         run_job(spec, Forgetful(4), store, spool, "w")
+
+
+def test_what_is_left_is_told_by_the_pace_of_the_plan_that_is_painted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After memory ran out the windows are others, and the time that the first ones took is no measure of them."""
+    now = 100.0
+    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: now))
+    store, spool = Store(tmp_path / "jobs.sqlite"), Spool(tmp_path / "spool")
+    clip = Clip(
+        size=Size(width=160, height=120), rate=Rate(numerator=24), depth=8, frames=tuple(map(spool.put, FRAMES))
+    )
+    spec = JobSpec(id=uuid.uuid4().hex, engine="toy", clip=clip, edit=Edit(task=Task.GENERATE))
+    seal(store, spec)
+    reporter = run.Reporter(store, spec.id, "w")
+    whole: Box = (0, 0, 160, 120)
+    for shrunk in (0, 1):
+        plan = plan_job([whole] * len(FRAMES), clip.size, run.smaller(card, shrunk))
+        reporter.planned(plan, shrunk, "")
+        for step in (0, 1, 2):
+            now += 60.0 if shrunk == 0 else 1.0
+            reporter("painting", step, 2)
+        windows, left = len(plan.windows), store.events(spec.id)[-1].seconds_left
+        assert left == pytest.approx(2 * (windows - 1) * (60.0 if shrunk == 0 else 1.0))
