@@ -320,7 +320,7 @@ class Client:
         return wire.state_from_wire(self._call(self._stub.ResumeJob, pb.ResumeJobRequest(job_id=job)).state)
 
     def move_up(self, job: str) -> JobState:
-        """A queued job becomes the next one."""
+        """A queued job becomes the next one of its owner."""
         return wire.state_from_wire(self._call(self._stub.MoveJobUp, pb.MoveJobUpRequest(job_id=job)).state)
 
     def retry(self, job: str) -> JobState:

@@ -90,11 +90,11 @@ def paint(args: argparse.Namespace) -> int:
     from overpaint_backend.jobs.spool import Spool
     from overpaint_backend.jobs.store import Store
     from overpaint_backend.settings import load_settings
-    from overpaint_backend.workers.local import DeviceFault, paint_claimed
+    from overpaint_backend.workers.local import DeviceFault, Loaded, paint_claimed
 
     check_out(args.out)
     settings = load_settings(flags={"weights": args.weights})
-    build = partial(registry.build, device=device(args), weights=settings.weights)
+    loaded = Loaded(partial(registry.build, device=device(args), weights=settings.weights))
     with tempfile.TemporaryDirectory(prefix="overpaint-") as name:
         store, spool = Store(Path(name) / "jobs.sqlite"), Spool(Path(name) / "spool")
         desk = Desk(settings, store, spool)
@@ -110,7 +110,7 @@ def paint(args: argparse.Namespace) -> int:
         def work() -> None:
             try:
                 while (claimed := store.claim("paint", lease=1e9)) is not None:
-                    paint_claimed(claimed, None, build, store, spool, "paint")
+                    paint_claimed(claimed, loaded, store, spool, "paint")
                     while store.state(spec.id) is JobState.QUEUED and not has_room(spool.folder, 2):
                         time.sleep(1.0)  # the disk was full
             except DeviceFault:

@@ -67,7 +67,7 @@ def _standing(row: tuple[str, str, str, bytes, str, float, bytes, bytes | None, 
         id=job,
         engine=engine,
         state=JobState(state),
-        task=Task(jobs_pb2.Task.Name(spec.edit.task).removeprefix("TASK_").lower()),
+        task=task_of(spec),
         prompt=spec.edit.prompt,
         frames=len(spec.clip.frames),
         size=wire.size_from_wire(spec.clip.size),
@@ -78,6 +78,10 @@ def _standing(row: tuple[str, str, str, bytes, str, float, bytes, bytes | None, 
         far=None if far is None else wire.event_from_wire(jobs_pb2.JobEvent.FromString(far)),
         picture=picture,
     )
+
+
+def task_of(spec: jobs_pb2.JobSpec) -> Task:
+    return Task(jobs_pb2.Task.Name(spec.edit.task).removeprefix("TASK_").lower())
 
 
 def read_picture(connection: sqlite3.Connection, job: str, event: int) -> Picture:

@@ -9,9 +9,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from overpaint_backend.jobs.migrations import migrate
-from overpaint_backend.jobs.room import full
+from overpaint_backend.jobs.room import full, locked
 
 DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+PATIENCE = 30.0  # seconds that a transaction waits for another's to end
 
 
 class Database:
@@ -26,7 +28,7 @@ class Database:
     def reading(self) -> sqlite3.Connection:
         """This thread's connection."""
         if not hasattr(self._local, "connection"):
-            connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+            connection = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None)
             connection.execute("PRAGMA journal_mode = WAL")
             self._local.connection = connection
         return self._local.connection
@@ -35,19 +37,22 @@ class Database:
     def changing(self, *, durable: bool = False) -> Generator[sqlite3.Connection, None, None]:
         """A transaction: nobody else writes until it ends. `durable`: then it and all before it survive a power cut.
 
-        Raises Exhausted where the disk is full.
+        Raises Exhausted where the disk is full, and Unavailable where another process does not let go of the lock.
         """
         connection = self.reading()
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        connection.execute("BEGIN IMMEDIATE")
         try:
+            connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
         except BaseException as error:
             if connection.in_transaction:  # a full disk may have ended it
                 connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in DISK:
+            code = error.sqlite_errorcode & 0xFF if isinstance(error, sqlite3.OperationalError) else None
+            if code in DISK:
                 raise full() from error
+            if code in LOCKED:
+                raise locked() from error
             raise
 
     def try_to_write(self) -> None:

@@ -47,9 +47,11 @@ class Holdings:
             )
 
     def keep_window(self, job: str, number: int, painter: str, key: str) -> None:
-        """The window of the spool with this key is the job's."""
+        """The window of the spool with this key is the job's. Of a deleted one nothing is written down: no row of it would ever go."""
         with self._database.changing() as connection:
-            connection.execute("REPLACE INTO windows VALUES (?, ?, ?, ?)", (job, number, painter, key))
+            connection.execute(
+                "REPLACE INTO windows SELECT id, ?, ?, ? FROM jobs WHERE id = ?", (number, painter, key, job)
+            )
 
     def windows(self, job: str, painter: str) -> dict[int, str]:
         """The keys of the job's windows that `painter` has painted."""
@@ -59,9 +61,9 @@ class Holdings:
         return dict(found.fetchall())
 
     def use(self, job: str, digest: str) -> None:
-        """The job uses these pixels of the spool, so that they stay as long as it does."""
+        """The job uses these pixels of the spool, so that they stay as long as it does. Of a deleted one nothing is written down."""
         with self._database.changing() as connection:
-            connection.execute("INSERT OR IGNORE INTO pixels VALUES (?, ?)", (job, digest))
+            connection.execute("INSERT OR IGNORE INTO pixels SELECT id, ? FROM jobs WHERE id = ?", (digest, job))
 
     def of_job(self, job: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The digests of the pixels, and the keys of the windows, that the job uses."""

@@ -25,26 +25,48 @@ class Waiting:
     passed: int
 
 
-def order(
-    waiting: Sequence[Waiting], running: Mapping[str, int], served: Mapping[str, float], now: float
-) -> tuple[Waiting, ...]:
-    """The jobs as they will be taken if nothing else happens.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What the jobs of one owner and one priority have had: how many are `running`, and when a worker last took one, or let go of one (Unix time in seconds)."""
 
-    Higher priority first, where long waiting counts as priority. Of the same priority the owners take turns: first who
-    has the fewest jobs `running`, and of those who was `served` (began a job, Unix time in seconds) longest ago.
+    running: int = 0
+    at: float = 0.0
+
+
+def order(waiting: Sequence[Waiting], served: Mapping[tuple[str, int], Served], now: float) -> tuple[Waiting, ...]:
+    """The jobs as they will be taken if nothing else happens. `served` is by owner and priority.
+
+    Higher priority first, where long waiting counts as priority: as long as a job waits, and nothing of its owner's is
+    painted that is as urgent or less. Else whoever queues many jobs at once would go before all who come later. Of the
+    same priority the owners take turns: first who has the fewest jobs running, and of those who was served longest ago.
     """
-    urgency = {one.id: one.priority + int(max(now - one.since, 0) / AGING) for one in waiting}
+    painted = {kind: _painted_until(*kind, served, now) for kind in {(one.owner, one.priority) for one in waiting}}
+    urgency = {
+        one.id: one.priority + int(max(now - max(one.since, painted[one.owner, one.priority]), 0) / AGING)
+        for one in waiting
+    }
+    running: Counter[str] = Counter()
+    last: dict[str, float] = {}
+    for (owner, _), had in served.items():
+        running[owner] += had.running
+        last[owner] = max(last.get(owner, 0.0), had.at)
     turns: dict[str, int] = {}
     before: Counter[tuple[str, int]] = Counter()
     for one in sorted(waiting, key=lambda one: (one.since, one.id)):
         mine = (one.owner, urgency[one.id])
-        turns[one.id] = running.get(one.owner, 0) + before[mine]
+        turns[one.id] = running[one.owner] + before[mine]
         before[mine] += 1
 
     def place(one: Waiting) -> tuple[int, int, float, float, str]:
-        return (-urgency[one.id], turns[one.id], served.get(one.owner, 0.0), one.since, one.id)
+        return (-urgency[one.id], turns[one.id], last.get(one.owner, 0.0), one.since, one.id)
 
     return tuple(sorted(waiting, key=place))
+
+
+def _painted_until(owner: str, priority: int, served: Mapping[tuple[str, int], Served], now: float) -> float:
+    """Until when something of `owner`'s that is as urgent or less was painted (Unix time in seconds), 0 for never."""
+    mine = (had for (name, other), had in served.items() if name == owner and other <= priority)
+    return max((now if had.running else had.at for had in mine), default=0.0)
 
 
 def choose(ordered: Sequence[Waiting], resident: str) -> Waiting | None:

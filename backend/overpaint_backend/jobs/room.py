@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from overpaint.errors import Exhausted
+from overpaint.errors import Exhausted, OverpaintError, Unavailable
 
 MARGIN = (
     256 << 20
@@ -27,11 +27,24 @@ def full() -> Exhausted:
     )
 
 
+def locked() -> Unavailable:
+    return Unavailable(
+        field="store",
+        message="another process holds the lock of the server's jobs",
+        remedy="End what has jobs.sqlite open, a copy or a shell; then it goes on",
+    )
+
+
 def is_full(error: Exception) -> bool:
     """Whether `error` says that the disk is full."""
     return (isinstance(error, OSError) and error.errno in FULL) or (
         isinstance(error, Exhausted) and error.field == "disk"
     )
+
+
+def passes(error: Exception) -> bool:
+    """Whether nothing is wrong but that nothing can be written just now: the disk is full, or the jobs are locked."""
+    return is_full(error) or (isinstance(error, Unavailable) and error.field == "store")
 
 
 def has_room(folder: Path, margins: int = 1) -> bool:
@@ -70,11 +83,13 @@ def whole(path: Path) -> Generator[BinaryIO, None, None]:
 
 
 def insist(say: Callable[[], object], rest: Callable[[], object]) -> None:
-    """Do what must not be lost; while the disk is full, `rest` and try again, until it says that it is enough."""
+    """Do what must not be lost; while nothing can be written, `rest` and try again, until it says that it is enough."""
     while True:
         try:
             say()
             return
-        except Exhausted as error:
-            if not is_full(error) or rest():
+        except OverpaintError as error:
+            if not passes(error):
+                raise
+            if rest():
                 return

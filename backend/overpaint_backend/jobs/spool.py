@@ -198,6 +198,6 @@ def _removed(path: Path) -> int:
 
 
 def _by_folder(root: Path) -> Iterator[dict[str, os.stat_result]]:
-    for folder in sorted(root.iterdir()):
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         files = [path for path in folder.iterdir() if path.suffix in ("", ".npz")]
         yield {path.stem: found for path in files if (found := _looked_at(path)) is not None}

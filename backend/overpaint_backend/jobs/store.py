@@ -17,7 +17,7 @@ from overpaint.v1 import jobs_pb2
 from overpaint_backend.jobs import board
 from overpaint_backend.jobs.database import Database
 from overpaint_backend.jobs.holdings import Holdings, orphans
-from overpaint_backend.jobs.queue import Waiting, choose, order
+from overpaint_backend.jobs.queue import Served, Waiting, choose, order
 
 MOST_LOSSES = 3
 # What a worker tells on its way may be lost in a power cut: it is told again. Whatever else happened is on the disk
@@ -94,7 +94,11 @@ class Store:
         if state is JobState.QUEUED:
             connection.execute("UPDATE jobs SET queued_at = ? WHERE id = ?", (self._place(connection, job, kind), job))
         if state not in LIVE:
-            connection.execute("UPDATE jobs SET worker = NULL, lease_until = NULL WHERE id = ?", (job,))
+            # When it was let go of stands where it was said when it was taken: for as long its owner was served.
+            let_go = (
+                "UPDATE jobs SET worker = NULL, lease_until = NULL, started_at = ? WHERE id = ? AND worker IS NOT NULL"
+            )
+            connection.execute(let_go, (now, job))
         return state
 
     @staticmethod
@@ -123,7 +127,22 @@ class Store:
         """Pause, resume, move up or retry the job. Asked twice, nothing changes. Raises Conflict where it cannot be."""
         with self.database.changing(durable=True) as connection:
             state = self.state(job)
-            return state if state in GRANTED[kind] else self._record(connection, job, kind, None, {})
+            if state in GRANTED[kind]:
+                return state
+            if kind is EventKind.MOVED_UP and state is JobState.QUEUED:
+                first = self._owners_next(connection, job)
+                if first.id == job:
+                    return state
+                # Its place alone would not do where the owner has one that is more urgent.
+                raised = "UPDATE jobs SET priority = max(priority, ?) WHERE id = ?"
+                connection.execute(raised, (first.priority, job))
+            return self._record(connection, job, kind, None, {})
+
+    def _owners_next(self, connection: sqlite3.Connection, job: str) -> Waiting:
+        """The next job of the owner of this one, which waits."""
+        waiting = self._waiting(connection)
+        (owner,) = (one.owner for one in waiting if one.id == job)
+        return next(one for one in waiting if one.owner == owner)
 
     def cancel(self, job: str) -> JobState:
         """Cancel the job: at once where nobody works on it, else its worker is asked. An ended job stays as it is."""
@@ -159,16 +178,16 @@ class Store:
         waiting = connection.execute(
             "SELECT id, owner, engine, priority, queued_at, passed FROM jobs WHERE state = ?", (JobState.QUEUED,)
         )
-        owners = connection.execute(
-            "SELECT owner, sum(state IN (?, ?)), max(started_at) FROM jobs GROUP BY owner", LIVE
-        ).fetchall()
+        served = connection.execute(
+            "SELECT owner, priority, sum(state IN (?, ?)), ifnull(max(started_at), 0.0) FROM jobs GROUP BY owner, priority",
+            LIVE,
+        )
         return order(
             [
                 Waiting(id=job, owner=owner, engine=engine, priority=priority, since=since, passed=passed)
                 for job, owner, engine, priority, since, passed in waiting
             ],
-            running={owner: running for owner, running, _ in owners},
-            served={owner: served or 0.0 for owner, _, served in owners},
+            {(owner, priority): Served(running=running, at=at) for owner, priority, running, at in served},
             now=time.time(),
         )
 
@@ -191,7 +210,7 @@ class Store:
 
     def lose(self, job: str, worker: str, why: str) -> None:
         """The worker cannot go on after what the job did to it, and says why before it ends."""
-        with self.database.changing() as connection:
+        with self.database.changing(durable=True) as connection:  # it may have failed
             found = connection.execute("SELECT worker FROM jobs WHERE id = ?", (job,)).fetchone()
             if found == (worker,):
                 self._lose(connection, job, why)
@@ -205,7 +224,7 @@ class Store:
         `everyone` is for a server that has just started, `blameless` for one that ends its workers: that they are gone
         is then no fault of their jobs.
         """
-        with self.database.changing() as connection:
+        with self.database.changing(durable=True) as connection:  # it may have failed
             jobs = connection.execute(
                 f"SELECT id FROM jobs WHERE worker IS NOT NULL AND (? OR {BELONGS} OR lease_until < ?)",
                 (everyone, worker, worker, time.time()),
@@ -231,12 +250,8 @@ class Store:
     def _died(self, job: str) -> int:
         """How many workers died over the job since it was queued, or tried again."""
         died = 0
-        for event in self.events(job):
-            died = (
-                0
-                if event.kind is EventKind.RETRIED
-                else died + (event.kind is EventKind.LOST and event.field == "worker")
-            )
+        for event in self._events_of(job, EventKind.LOST, EventKind.RETRIED):
+            died = 0 if event.kind is EventKind.RETRIED else died + (event.field == "worker")
         return died
 
     def spec(self, job: str) -> JobSpec:
@@ -330,8 +345,16 @@ class Store:
 
     def shrunk(self, job: str) -> int:
         """How often the job's plan was made smaller for lack of memory, since it was first queued or last tried again."""
-        found = [event for event in self.events(job) if event.kind in (EventKind.PLANNED, EventKind.RETRIED)]
+        found = self._events_of(job, EventKind.PLANNED, EventKind.RETRIED)
         return found[-1].step if found else 0
+
+    def _events_of(self, job: str, *kinds: EventKind) -> tuple[JobEvent, ...]:
+        """The events of these kinds, in order, without their pictures: of a long job hundreds of thousands are of its progress."""
+        marks = ", ".join("?" * len(kinds))
+        found = self.database.reading().execute(
+            f"SELECT body FROM events WHERE job = ? AND kind IN ({marks}) ORDER BY number", (job, *kinds)
+        )
+        return tuple(wire.event_from_wire(jobs_pb2.JobEvent.FromString(body)) for (body,) in found)
 
     def keep_take(self, job: str, digests: Sequence[str], *, worker: str) -> None:
         """The job is finished: its take is `digests`, one a frame. One transaction, so never half a take."""
@@ -385,14 +408,14 @@ class Store:
 
 
 def _summary(state: str, body: bytes, opened_at: float, owner: str, priority: int, events: int) -> JobSummary:
-    spec = wire.spec_from_wire(jobs_pb2.JobSpec.FromString(body))
+    spec = jobs_pb2.JobSpec.FromString(body)  # not through wire, as on the board: a list is of many, and long, jobs
     return JobSummary(
         id=spec.id,
         engine=spec.engine,
         state=JobState(state),
-        task=spec.edit.task,
+        task=board.task_of(spec),
         prompt=spec.edit.prompt,
-        frames=len(spec.clip),
+        frames=len(spec.clip.frames),
         opened_at=opened_at,
         events=events,
         owner=owner,

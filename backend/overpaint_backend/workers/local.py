@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
 import signal
+import sqlite3
 import threading
 import time
 import uuid
@@ -16,12 +18,12 @@ from functools import partial
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from overpaint.errors import Cancelled, Conflict, Exhausted, Internal, OverpaintError
+from overpaint.errors import Cancelled, Conflict, Exhausted, Internal, Missing, OverpaintError, Unavailable
 from overpaint.job import EventKind, JobSpec
 
 from overpaint_backend import registry
 from overpaint_backend.engine import DeviceFault, Engine
-from overpaint_backend.jobs.room import full, has_room, insist, is_full
+from overpaint_backend.jobs.room import full, has_room, insist, is_full, passes
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.journal import about, write_log
@@ -45,37 +47,60 @@ def work(folder: Path, weights: Path, device: str, name: str, log_format: str) -
     threading.Thread(target=renew, args=(store, name), daemon=True).start()
     held = _Held(store, name)
     threading.Thread(target=held.watch, daemon=True).start()
-    engine: Engine | None = None
-    build = partial(registry.build, device=device, weights=weights)
+    loaded = Loaded(partial(registry.build, device=device, weights=weights))
     while server is None or server.is_alive():
-        spec = claim(store, spool, name, engine)
+        spec = claim(store, spool, name, loaded)
         if spec is None:
             time.sleep(PAUSE)
             continue
         with about(job=spec.id, worker=name):
             held.job = spec.id
             try:
-                engine = paint_claimed(spec, engine, build, store, spool, name)
+                paint_claimed(spec, loaded, store, spool, name)
             except DeviceFault:
                 raise SystemExit(1) from None  # why is in the log already
             held.job = ""
 
 
-def claim(store: Store, spool: Spool, name: str, engine: Engine | None) -> JobSpec | None:
-    """The next job for the worker that has `engine` loaded; None where none waits, or the disk has no room for what comes of it."""
+class Loaded:
+    """The engine that a worker has at hand. Nobody else keeps it from job to job: a device may have room for one only."""
+
+    def __init__(self, build: Callable[[str], Engine]) -> None:
+        """`build` makes an engine by its name."""
+        self._build = build
+        self.engine: Engine | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the engine; empty where there is none."""
+        return self.engine.card.name if self.engine else ""
+
+    def have(self, name: str) -> Engine:
+        """The engine of this name, built where it is not the one at hand."""
+        if self.engine is None or self.name != name:
+            self.engine = None
+            gc.collect()  # what painted with the old one refers to itself: its memory would go some time later
+            self.engine = self._build(name)
+        return self.engine
+
+
+def claim(store: Store, spool: Spool, name: str, loaded: Loaded) -> JobSpec | None:
+    """The next job for the worker that has this engine `loaded`; None where none waits, or the disk has no room for what comes of it."""
     if not has_room(spool.folder, 2):
         return None
     try:
-        return store.claim(name, LEASE, resident=engine.card.name if engine else "")
-    except Exhausted:
-        return None  # the disk was filled just now
+        return store.claim(name, LEASE, resident=loaded.name)
+    except (Exhausted, Unavailable):
+        return None  # the disk was filled just now, or the jobs are locked
 
 
 def renew(store: Store, name: str) -> None:
     """Say again and again that the worker lives, until the server that started it is gone."""
     server = multiprocessing.parent_process()
     while server is None or server.is_alive():
-        with suppress(Exhausted):  # on a full disk no lease is renewed, and none is taken away
+        with suppress(
+            Exhausted, Unavailable
+        ):  # where nothing can be written no lease is renewed, and none is taken away
             store.renew(name, LEASE)
         time.sleep(LEASE / 4)
 
@@ -103,41 +128,32 @@ class _Held:
 
 
 def paint_claimed(
-    spec: JobSpec,
-    engine: Engine | None,
-    build: Callable[[str], Engine],
-    store: Store,
-    spool: Spool,
-    worker: str,
-    offer: Offer = nullcontext,
-) -> Engine | None:
-    """Run a job that `worker` has claimed and record how it ended; returns the engine, ready for the next job.
+    spec: JobSpec, loaded: Loaded, store: Store, spool: Spool, worker: str, offer: Offer = nullcontext
+) -> None:
+    """Run a job that `worker` has claimed and record how it ended.
 
-    `engine` is the one of the job before; `build` makes another by its name, and
-    `offer` may bring others who help. Raises DeviceFault where the process
-    can compute no more: the job is then back in the queue, as it is when the disk is full.
+    `offer` may bring others who help. Raises DeviceFault where the process can compute no more: the job is then back
+    in the queue, as it is when nothing can be written.
     """
 
     def record(kind: EventKind, **words: str) -> None:
-        with suppress(Conflict):  # it went to another worker that speaks for it now
+        with suppress(Conflict, Missing):  # it went to another worker that speaks for it now, or was deleted
             insist(lambda: store.record(spec.id, kind, worker=worker, **words), lambda: time.sleep(PAUSE))
 
     try:
-        if engine is None or engine.card.name != spec.engine:
-            engine = None  # let go of the old one's memory before the new one is built
-            engine = build(spec.engine)
-        run_job(spec, engine, store, spool, worker, offer)
+        run_job(spec, loaded.have(spec.engine), store, spool, worker, offer)
     except Cancelled:
         record(EventKind.CANCELLED)
     except Conflict as error:
         log.warning("let go: %s", error.message)  # it was paused, or went to another worker that speaks for it now
     except (OverpaintError, OSError) as error:
         words = _words(error)
-        record(EventKind.LOST if is_full(error) else EventKind.FAILED, **words)
+        record(EventKind.LOST if passes(error) else EventKind.FAILED, **words)
     except Exception as error:
         log.error("the engine %s failed: %s", spec.engine, failure(error))
         if broke_the_device(error):
-            store.lose(spec.id, worker, str(error).partition("\n")[0])
+            why = str(error).partition("\n")[0]
+            insist(lambda: store.lose(spec.id, worker, why), lambda: time.sleep(PAUSE))
             raise DeviceFault from None  # without its words: whoever ends a process may show them
         words = {
             "field": "engine",
@@ -146,8 +162,7 @@ def paint_claimed(
             "status": Internal.status,
         }
         record(EventKind.FAILED, **words)
-        engine = None
-    return engine
+        loaded.engine = None  # who knows what state it is in
 
 
 def _words(error: OverpaintError | OSError) -> dict[str, str]:
@@ -254,10 +269,20 @@ class LocalWorkers:
         late = 0
         while process.exitcode is None:
             process.join(LEASE / 4)
-            late = late + 1 if self._store.lapsed(process.name) and has_room(self._store.folder) else 0
+            late = late + 1 if self._overdue(process.name) else 0
             if late > 1:  # not at the first look: the machine may have slept, and its worker is about to renew
                 log.error("it lives, and does not renew its lease", extra={"worker": process.name})
                 process.kill()
+
+    def _overdue(self, worker: str) -> bool:
+        """Whether the worker's lease ran out though it could have renewed it."""
+        try:
+            if not self._store.lapsed(worker) or not has_room(self._store.folder):
+                return False
+            self._store.database.try_to_write()
+        except (sqlite3.Error, OSError):
+            return False
+        return True
 
 
 def _ending(code: int | None) -> str:

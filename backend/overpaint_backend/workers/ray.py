@@ -31,11 +31,13 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from overpaint_backend.cluster import Cluster, keep_cluster
-from overpaint_backend.engine import DeviceFault, Engine
+from overpaint_backend.engine import DeviceFault
+from overpaint_backend.jobs.room import insist
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.journal import about, write_log
-from overpaint_backend.workers.local import PAUSE, claim, paint_claimed, renew
+from overpaint_backend.quiet import failure
+from overpaint_backend.workers.local import PAUSE, Loaded, claim, paint_claimed, renew
 from overpaint_backend.workers.remote import RemoteEngine, Report, start_actor
 from overpaint_backend.workers.share import Share
 
@@ -208,7 +210,6 @@ class Driver:
     report: Report | None = None
     busy: bool = False
     awake: threading.Event = field(default_factory=threading.Event)
-    _engine: Engine | None = None
     _unfit: WeakSet[Share] = field(default_factory=WeakSet)
     _leaving: threading.Event = field(default_factory=threading.Event)
 
@@ -250,13 +251,14 @@ class Driver:
                 self._serve(actor)
                 return True
         except DeviceFault as error:
-            log.error("%s: %s", self.where, error)
-        except Exception:
-            log.exception("%s: a fault of the driver", self.where)
+            log.error("%s: %s", self.where, failure(error))
+        except Exception as error:
+            log.error("%s: a fault of the driver: %s", self.where, failure(error))
             # What it had claimed is nobody's now.
-            self.crew.store.release(self.name, "its driver failed")
+            release = partial(self.crew.store.release, self.name, "its driver failed")
+            insist(release, lambda: self._leaving.wait(1.0))
         finally:
-            self.busy, self._engine = False, None
+            self.busy = False
             if actor is not None:
                 ray.kill(actor)
         return False
@@ -282,43 +284,41 @@ class Driver:
         return True
 
     def _serve(self, actor: Any) -> None:
-        build = partial(RemoteEngine, actor, where=self.where)
+        loaded = Loaded(partial(RemoteEngine, actor, where=self.where))
         store, spool = self.crew.store, self.crew.spool
         worked = time.monotonic()
         while not self._leaving.is_set() and time.monotonic() - worked < IDLE:
             self.busy = False
-            spec = claim(store, spool, self.name, self._engine)
+            spec = claim(store, spool, self.name, loaded)
             if spec is not None:
                 self.busy = True
                 offer = partial(self.crew.offer, spec.id)
                 with about(job=spec.id, worker=self.name):
-                    self._engine = paint_claimed(spec, self._engine, build, store, spool, self.name, offer)
-            elif not self._help(build):
+                    paint_claimed(spec, loaded, store, spool, self.name, offer)
+            elif not self._help(loaded):
                 self._leaving.wait(PAUSE)
                 continue
             worked = time.monotonic()
 
-    def _help(self, build: partial[RemoteEngine]) -> bool:
+    def _help(self, loaded: Loaded) -> bool:
         """Paint one window of another's job, where there is one; then its own may have come."""
         share = self.crew.spare(self._unfit)
         if share is None:
             return False
         name = share.engine.card.name
         try:
-            if self._engine is None or self._engine.card.name != name:
-                self._engine = None
-                self._engine = build(name)
+            engine = loaded.have(name)
         except OverpaintError as error:
             log.warning("%s cannot help with %s: %s", self.where, name, error)
             self._unfit.add(share)
             return False
-        if not share.fits(self._engine):
+        if not share.fits(engine):
             words = "%s does not help: it paints as %s, and the job's device as %s"
-            log.warning(words, self.where, self._engine.painter, share.engine.painter)
+            log.warning(words, self.where, engine.painter, share.engine.painter)
             self._unfit.add(share)
             return False
         self.busy = True
-        return share.help(self._engine)
+        return share.help(engine)
 
 
 def _actor(seat: Seat) -> Any:

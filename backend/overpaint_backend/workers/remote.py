@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import traceback
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from overpaint_backend.engine import (
     WindowInput,
     WindowOutput,
 )
+from overpaint_backend.quiet import asked, failure
 from overpaint_backend.settings import load_settings
 from overpaint_backend.workers.local import broke_the_device
 
@@ -55,7 +55,7 @@ class Answer:
     result: Any = None
     error: type[Exception] | None = None
     words: dict[str, str] = field(default_factory=dict)
-    trace: str = ""
+    trace: str = ""  # where it failed, without the words of the failure
     said: Said | None = None  # the last report of the engine
 
 
@@ -137,14 +137,14 @@ class DeviceActor:
         except MemoryError as error:
             self._forget()
             words = {"field": "device", "message": str(error) or "it ran out"}
-            return Answer(error=OutOfMemory, words=words, trace=traceback.format_exc())
+            return Answer(error=OutOfMemory, words=words, trace=failure(error))
         except Exception as error:
             self._forget()
             if broke_the_device(error):
                 return Answer(error=DeviceFault, words={"message": str(error).partition("\n")[0]})
             what = f"the engine failed: {type(error).__name__}: {error}"
             words = {"field": "engine", "message": what, "remedy": "The server's log has the details"}
-            return Answer(error=Internal, words=words, trace=traceback.format_exc())
+            return Answer(error=Internal, words=words, trace=failure(error))
 
 
 def start_actor(**asked: Any) -> Any:
@@ -205,7 +205,8 @@ class RemoteEngine:
         if found.error is None:
             return found
         if found.trace:
-            log.error("%s\n%s", self._where, found.trace)
+            said = f": {found.words['message']}" if asked() else ""
+            log.error("%s: %s%s", self._where, found.trace, said)
         if found.error is DeviceFault:
             raise DeviceFault(f"{self._where}: {found.words['message']}")
         raise found.error(**found.words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -112,8 +113,11 @@ def paint_job(
         try:
             return plan, paint_windows(plan, engine, reader, log, plan.windows, offer)
         except (MemoryError, OutOfMemory) as error:
-            shrunk += 1
-            smaller(engine.card, shrunk, str(error))
+            why = str(error)
+        # Not above: the error is in a circle with what the try that failed has made, on the device too.
+        gc.collect()
+        shrunk += 1
+        smaller(engine.card, shrunk, why)
 
 
 def smaller(card: EngineCard, times: int, why: str = "") -> EngineCard:
@@ -368,6 +372,7 @@ class Reporter:
 
     def planned(self, plan: Plan, shrunk: int, stage: str) -> None:
         self._windows = len(plan.windows)
+        self._began = 0.0  # another plan has another pace
         self._record(EventKind.PLANNED, step=shrunk, stage=stage)
 
     def keep(self, window: Window, by: str, key: str) -> None:

@@ -206,7 +206,7 @@ class OverpaintServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MoveJobUp(self, request, context):
-        """A queued job becomes the next one.
+        """A queued job becomes the next one of its owner.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

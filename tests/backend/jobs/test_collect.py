@@ -290,6 +290,17 @@ def test_half_written_files_and_rows_without_a_file_go(store: Store, spool: Spoo
     )
 
 
+def test_a_file_of_somebody_elses_in_the_spool_stops_no_round(store: Store, spool: Spool, tmp_path: Path) -> None:
+    """As file browsers leave them: nothing was collected any more, and the quota held nothing back."""
+    spool.put(PIXELS[0])
+    age(tmp_path, 1.1)
+    strange = [tmp_path / "spool" / "frames" / ".DS_Store", tmp_path / "spool" / "windows" / "desktop.ini"]
+    for file in strange:
+        file.touch()
+    assert Collector(store, spool, keep_days=30, quota=0).prune().frames == 1
+    assert all(file.exists() for file in strange)
+
+
 def test_files_that_no_row_refers_to_stay_for_a_day(store: Store, spool: Spool, tmp_path: Path) -> None:
     spool.put(PIXELS[0])  # a take's frame under way, say
     spool.keep_window(KEYS[0], WINDOW, None)

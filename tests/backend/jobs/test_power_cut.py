@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,14 @@ def test_what_was_told_is_synced_and_what_passes_is_not(tmp_path: Path, monkeypa
     store.claim("w", 60)
     store.record(spec.id, EventKind.PROGRESS, worker="w", stage="painting")
     store.keep_take(spec.id, ["a" * 64], worker="w")
+    broken = replace(spec, id="2" * 32)
+    store.open(broken)
+    store.record(broken.id, EventKind.SEALED)
+    for end in (store.lose, store.lose, lambda job, worker, why: store.release(worker, why)):
+        store.claim("w", 60)
+        end(broken.id, "w", "a fault")
     normal, full = {1}, {2}
-    assert seen["opened"] == seen["sealed"] == seen["finished"] == full
+    assert seen["opened"] == seen["sealed"] == seen["finished"] == seen["failed"] == full
     assert seen["started"] == seen["progress"] == normal
 
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from overpaint import wire
 from overpaint.clip import Clip, Rate, Size
 from overpaint.edit import Edit, Task
 from overpaint.errors import Conflict, Exhausted, Missing
-from overpaint.job import EventKind, JobSpec, JobState, Picture
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState, Picture
+from overpaint.v1 import jobs_pb2
+from overpaint_backend.jobs import store as stores
 from overpaint_backend.jobs.store import MOST_LOSSES, Store
 
 
@@ -106,6 +110,26 @@ def test_a_job_that_is_tried_again_has_all_its_lives(store: Store) -> None:
     assert store.state(job) is JobState.QUEUED
 
 
+def test_owners_take_turns_however_long_a_job_takes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits grows more urgent, and all the jobs of who queued many did so at once."""
+    now = 1e9
+    monkeypatch.setattr(stores, "time", SimpleNamespace(time=lambda: now))
+
+    def queue(number: int, owner: str) -> str:
+        store.open(spec(number), owner)
+        store.record(spec(number).id, EventKind.SEALED)
+        return spec(number).id
+
+    many = [queue(number, "anna") for number in range(3)]
+    assert store.claim("w", 60) == spec(0)
+    now += 3600
+    late = queue(9, "bert")
+    assert store.queue_place(late) == 1
+    now += 3600
+    store.keep_take(many[0], ["c" * 64], worker="w")
+    assert store.claim("w", 60) == spec(9)
+
+
 def test_a_paused_job_is_not_claimed_and_keeps_its_place(store: Store) -> None:
     first, second = queued(store, 1), queued(store, 2)
     assert store.ask(first, EventKind.PAUSED) is JobState.PAUSED
@@ -133,6 +157,16 @@ def test_the_last_one_moved_up_is_the_next(store: Store) -> None:
     claimed = [store.claim(f"w{turn}", 10) for turn in range(4)]
     assert [one and one.id for one in claimed] == [jobs[3], jobs[2], jobs[0], jobs[1]]
     assert store.ask(jobs[3], EventKind.MOVED_UP) is JobState.RUNNING  # it was faster
+
+
+def test_what_is_moved_up_goes_before_more_urgent_jobs_of_its_owner_and_only_once(store: Store) -> None:
+    for number, owner, priority in ((1, "anna", 5), (2, "anna", 0), (3, "bert", 9)):
+        store.open(spec(number), owner, priority)
+        store.record(spec(number).id, EventKind.SEALED)
+    for _ in range(3):
+        assert store.ask(spec(2).id, EventKind.MOVED_UP) is JobState.QUEUED
+    assert [store.queue_place(spec(number).id) for number in (3, 2, 1)] == [1, 2, 3]
+    assert [event.kind for event in store.events(spec(2).id)].count(EventKind.MOVED_UP) == 1
 
 
 def test_what_is_tried_again_waits_behind_the_others(store: Store) -> None:
@@ -177,6 +211,40 @@ def test_a_take_is_whole_or_not_there(store: Store) -> None:
     store.keep_take(job, ["c" * 64, "d" * 64], worker="w")
     assert store.take(job) == ("c" * 64, "d" * 64)
     assert store.state(job) is JobState.FINISHED
+
+
+def test_a_list_of_long_jobs_reads_none_of_their_frames(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred jobs of ten minutes had taken seconds."""
+    store.open(spec(1, ("a" * 64, "b" * 64), prompt="a coat"), "anna", 3)
+    monkeypatch.setattr(wire, "spec_from_wire", lambda _: pytest.fail("the whole request was read"))
+    (one,) = store.summaries()
+    assert (one.id, one.engine, one.state, one.task) == (spec(1).id, "toy", JobState.OPEN, Task.REMOVE)
+    assert (one.prompt, one.frames, one.events, one.owner, one.priority) == ("a coat", 2, 1, "anna", 3)
+    assert store.summary(one.id) == one
+
+
+def test_what_a_long_job_went_through_is_found_without_its_progress(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a worker's end was counted nobody else could write, for a second where a job had painted for hours."""
+    job = queued(store, 1)
+    store.claim("w", 60)
+    store.record(job, EventKind.PLANNED, worker="w", step=2)
+    store.record(job, EventKind.PROGRESS, worker="w", stage="painting", step=9, steps=9)
+    read: list[EventKind] = []
+
+    def noted(message: jobs_pb2.JobEvent) -> JobEvent:
+        event = event_from_wire(message)
+        read.append(event.kind)
+        return event
+
+    event_from_wire = wire.event_from_wire
+    monkeypatch.setattr(wire, "event_from_wire", noted)
+    assert store.shrunk(job) == 2
+    store.lose(job, "w", "a fault")
+    store.claim("w", 60)
+    store.lose(job, "w", "a fault")
+    assert read == [EventKind.PLANNED, EventKind.LOST]
 
 
 def test_deleting_names_only_pixels_that_nobody_else_uses(store: Store) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+import weakref
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +20,9 @@ from overpaint_backend.engines.toy.card import card
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
 from overpaint_backend.pipeline.picture import small_picture
+from overpaint_backend.pipeline.plan import plan_job
+from overpaint_backend.pipeline.region import Box
+from overpaint_backend.workers import run
 from overpaint_backend.workers.run import run_job
 
 from tests.fakes import clip_frames
@@ -207,14 +212,22 @@ def test_nobodys_window_is_taken_for_anothers_job(tmp_path: Path) -> None:
     assert all(np.array_equal(spool.get(one), patch) for one, patch in zip(store.take(theirs.id), patches, strict=True))
 
 
+class Large:
+    """What lies on the device while a window is painted."""
+
+
 class Forgetful(Noting):
-    """Has memory for windows of so many frames."""
+    """Has memory for windows of so many frames, and for no more than one."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self.most = most
+        self.held: list[weakref.ref[Large]] = []
 
     def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
+        assert not any(one() for one in self.held), "what a window needed was not let go of"
+        here = Large()
+        self.held.append(weakref.ref(here))
         if len(cut.frames) > self.most:
             raise MemoryError("no room")
         return super().paint(cut, cond, carry, progress)
@@ -239,3 +252,27 @@ def test_a_window_that_memory_does_not_hold_is_painted_as_smaller_ones(tmp_path:
     seal(store, spec)
     with pytest.raises(Exhausted, match="does not hold a window of 8 frames"):
         run_job(spec, Forgetful(4), store, spool, "w")
+
+
+def test_what_is_left_is_told_by_the_pace_of_the_plan_that_is_painted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After memory ran out the windows are others, and the time that the first ones took is no measure of them."""
+    now = 100.0
+    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: now))
+    store, spool = Store(tmp_path / "jobs.sqlite"), Spool(tmp_path / "spool")
+    clip = Clip(
+        size=Size(width=160, height=120), rate=Rate(numerator=24), depth=8, frames=tuple(map(spool.put, FRAMES))
+    )
+    spec = JobSpec(id=uuid.uuid4().hex, engine="toy", clip=clip, edit=Edit(task=Task.GENERATE))
+    seal(store, spec)
+    reporter = run.Reporter(store, spec.id, "w")
+    whole: Box = (0, 0, 160, 120)
+    for shrunk in (0, 1):
+        plan = plan_job([whole] * len(FRAMES), clip.size, run.smaller(card, shrunk))
+        reporter.planned(plan, shrunk, "")
+        for step in (0, 1, 2):
+            now += 60.0 if shrunk == 0 else 1.0
+            reporter("painting", step, 2)
+        windows, left = len(plan.windows), store.events(spec.id)[-1].seconds_left
+        assert left == pytest.approx(2 * (windows - 1) * (60.0 if shrunk == 0 else 1.0))
