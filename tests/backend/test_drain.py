@@ -17,7 +17,7 @@ from overpaint_backend.jobs.store import Store
 from tests.backend.workers.test_crash import job, submit, until
 from tests.serving import serving
 
-STEP = 0.3  # seconds; a window of the toy has 4 of them
+STEP = 0.7  # seconds; a window of the toy has 4 of them, in which all that is asked here has time
 
 
 def test_a_drain_lets_the_running_window_end_and_takes_nothing_new(tmp_path: Path) -> None:
@@ -44,18 +44,21 @@ def test_a_drain_lets_the_running_window_end_and_takes_nothing_new(tmp_path: Pat
         with pytest.raises(Unavailable, match="going down"):
             for event in client.watch(running.id):
                 seen.append(event.kind)
-        assert seen.count(EventKind.WINDOW_DONE) == 1 and seen[-1] is EventKind.LOST
+        done = seen.count(EventKind.WINDOW_DONE)
+        assert 1 <= done < 3 and seen[-1] is EventKind.LOST
         assert server.process.wait(timeout=20) == 0
     with serving(tmp_path / "jobs") as server, Client(server.address) as client:
         again = [event for event in client.watch(running.id, len(seen))]
         assert again[-1].kind is EventKind.FINISHED
-        assert [event.window for event in again if event.kind is EventKind.WINDOW_DONE] == [1, 2]  # not the first again
+        assert [event.window for event in again if event.kind is EventKind.WINDOW_DONE] == [
+            *range(done, 3)
+        ]  # none again
         assert list(client.watch(waiting.id))[-1].kind is EventKind.FINISHED
 
 
 def test_a_job_in_its_last_window_is_finished_before_the_server_ends(tmp_path: Path) -> None:
     with serving(tmp_path / "jobs", "--drain", "60") as server, Client(server.address) as client:
-        spec = job(STEP / 2)
+        spec = job(STEP / 4)
         submit(client, spec)
         done = (event for event in client.watch(spec.id) if event.kind is EventKind.WINDOW_DONE)
         assert [next(done).window for _ in range(2)] == [0, 1]

@@ -216,6 +216,13 @@ class Painter:
         if out.carry and not self._engine.card.chained:
             what = f"the engine {self._engine.card.name} hands something on, and its card says that it does not"
             raise Internal(field="engine", message=what, remedy="Say carries=True on its card")
+        asked, given = cut.frames.shape, out.frames.shape
+        if asked != given or not np.isfinite(out.frames).all():
+            found = (
+                f"frames of {given} where {asked} were asked for" if asked != given else "values that are no numbers"
+            )
+            what = f"the engine {self._engine.card.name} painted {found}"
+            raise Internal(field="engine", message=what, remedy="Try other options; the server's log has the details")
         return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pytest
 from overpaint.clip import Clip, Rate, Size
 from overpaint.colour import lay_over
 from overpaint.edit import Edit, Guide, GuideKey, Input, Keyframe, Knot, Stroke, Task, Track, TrackPoint
-from overpaint.errors import Conflict, Exhausted, Invalid
+from overpaint.errors import Conflict, Exhausted, Internal, Invalid
 from overpaint.job import EventKind, JobSpec
 from overpaint_backend.engine import Carry, Conditioning, Progress, WindowInput, WindowOutput
 from overpaint_backend.engines.toy.card import card
@@ -64,6 +65,17 @@ class Pausing(Noting):
         return super().paint(cut, cond, carry, progress)
 
 
+class Wrong(Noting):
+    """Gives frames that are none: `spoil` makes them out of good ones."""
+
+    def __init__(self, spoil: Callable[[np.ndarray], np.ndarray]) -> None:
+        super().__init__()
+        self._spoil = spoil
+
+    def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
+        return WindowOutput(frames=self._spoil(super().paint(cut, cond, carry, progress).frames))
+
+
 def square(left: float, top: float, side: float) -> Stroke:
     corners = ((left, top), (left + side, top), (left + side, top + side), (left, top + side))
     return Stroke(knots=tuple(Knot(x=x, y=y) for x, y in corners), closed=True)
@@ -76,7 +88,7 @@ def seal(store: Store, spec: JobSpec) -> None:
     store.claim("w", 60)
 
 
-def walk(folder: Path, **edit: object) -> tuple[Noting, list[np.ndarray], JobSpec]:
+def walk(folder: Path, engine: Noting | None = None, **edit: object) -> tuple[Noting, list[np.ndarray], JobSpec]:
     """Run a job of FRAMES with this edit; the engine, the take's patches, the spec."""
     store, spool = Store(folder / "jobs.sqlite"), Spool(folder / "spool")
     clip = Clip(
@@ -84,7 +96,7 @@ def walk(folder: Path, **edit: object) -> tuple[Noting, list[np.ndarray], JobSpe
     )
     spec = JobSpec(id=uuid.uuid4().hex, engine="toy", clip=clip, edit=Edit(task=Task.REPAINT, **edit))  # type: ignore[arg-type]
     seal(store, spec)
-    engine = Noting()
+    engine = engine or Noting()
     run_job(spec, engine, store, spool, "w")
     return engine, [spool.get(one) for one in store.take(spec.id)], spec
 
@@ -171,6 +183,18 @@ def test_an_empty_mask_is_refused_before_anything_is_painted(tmp_path: Path) -> 
     with pytest.raises(Invalid, match="empty on every frame") as refused:
         walk(tmp_path, guides=(far,))
     assert refused.value.field == "mask" and refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"), [(lambda frames: frames[1:], "where"), (lambda frames: frames * np.nan, "no numbers")]
+)
+def test_frames_that_are_none_are_not_kept(
+    tmp_path: Path, spoil: Callable[[np.ndarray], np.ndarray], words: str
+) -> None:
+    mask = Guide(kind=Input.MASK, keys=(GuideKey(frame=0, strokes=(square(40, 40, 20),)),), hold=True)
+    with pytest.raises(Internal, match=words) as refused:
+        walk(tmp_path, Wrong(spoil), guides=(mask,))
+    assert refused.value.field == "engine" and not any(Spool(tmp_path / "spool").windows())
 
 
 def windows(store: Store, job: str) -> list[bool]:
