@@ -7,10 +7,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health, health_pb2
 from overpaint import chunks, wire
 from overpaint.errors import WATCHING, Internal, Invalid, OverpaintError, Unauthenticated, Unavailable
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
@@ -28,6 +30,8 @@ ERROR_KEY = "overpaint-error-bin"
 THREADS = 128  # that answer calls; they begin as they are needed
 WATCHERS = 96  # of them at most watch jobs: what is left uploads, seals and fetches
 TURN = 2.0  # seconds that a watcher keeps his seat when others want one
+FOR_ANYONE = ("/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch")  # methods that take no token
+APART = ThreadPoolExecutor(2, thread_name_prefix="health")
 
 
 def _refuse(context: grpc.ServicerContext, error: Exception) -> None:
@@ -271,6 +275,18 @@ def _ordered(message: guides_pb2.MakeGuideRequest) -> chunks.Chunk:
     return wire.chunk_from_wire(message.chunk)
 
 
+class HealthTold(health.HealthServicer):
+    """Health, which anyone may ask for: who does, and then sends nothing or too much, holds none of the threads that work."""
+
+    def __init__(self) -> None:
+        super().__init__(experimental_thread_pool=APART)
+
+    def Check(self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext) -> Any:
+        return super().Check(request, context)
+
+    Check.experimental_thread_pool = APART  # pyright: ignore[reportFunctionMemberAccess] # where gRPC looks for it
+
+
 class Doorkeeper(grpc.ServerInterceptor):
     """Turns away whoever has no token before their request is waited for or read; health is open.
 
@@ -281,7 +297,7 @@ class Doorkeeper(grpc.ServerInterceptor):
         self._door, self._certified = door, certified
 
     def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
-        if not self._certified and not handler_call_details.method.startswith("/grpc.health."):
+        if not self._certified and handler_call_details.method not in FOR_ANYONE:
             try:
                 _caller(self._door, handler_call_details.invocation_metadata)
             except Unauthenticated as error:

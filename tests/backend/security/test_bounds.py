@@ -26,6 +26,7 @@ from overpaint.v1 import guides_pb2, service_pb2_grpc
 from overpaint.v1 import service_pb2 as pb
 from overpaint_backend.access import remove_token
 from overpaint_backend.server import OPTIONS, THREADS
+from overpaint_backend.service import FOR_ANYONE
 
 from tests.backend.test_access import FRAMES, MASK, PIXELS, job, paint
 from tests.serving import Serving, guard, serving
@@ -108,6 +109,43 @@ def test_what_unpacks_to_gigabytes_costs_the_server_no_memory(tmp_path: Path, mo
         assert client.server().version
 
 
+def empty_keys(count: int) -> bytes:
+    """An OpenJobRequest with a guide of `count` keys that say nothing: two bytes each, and a value each once they are read."""
+    body = b"\x12\0" * count
+    for field in (5, 4, 1):  # Edit.guides, JobSpec.edit, OpenJobRequest.spec
+        size = b""
+        left = len(body)
+        while left:
+            size, left = size + bytes([left & 127 | (128 if left > 127 else 0)]), left >> 7
+        body = bytes([field << 3 | 2]) + size + body
+    return body
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for a process's memory")
+def test_what_has_no_token_is_not_read(tmp_path: Path) -> None:
+    """What costs a caller thirty times its size in the server's memory costs nothing where the token is missing or wrong."""
+    guard(tmp_path / "jobs", TOKEN)
+    keys = 4 << 20
+    body = empty_keys(keys)
+    assert len(pb.OpenJobRequest.FromString(body).spec.edit.guides[0].keys) == keys
+    with serving(tmp_path / "jobs") as server, grpc.insecure_channel(server.address) as channel:
+        ask: Any = channel.unary_unary("/overpaint.v1.OverpaintService/OpenJob")
+
+        def cost(metadata: tuple[tuple[str, str], ...]) -> tuple[int, grpc.StatusCode]:
+            before = peak(server)
+            with pytest.raises(grpc.RpcError) as refused:
+                ask(body, metadata=metadata, timeout=60)
+            return peak(server) - before, refused.value.code()  # type: ignore[attr-defined]
+
+        cost(())  # so that what gRPC needs once is there
+        for metadata in ((), (("authorization", "Bearer guess"),)):
+            for _ in range(4):
+                grown, code = cost(metadata)
+                assert code is grpc.StatusCode.UNAUTHENTICATED and grown < 16 << 20
+        grown, code = cost(SHOWN)  # whoever has one: so the figures above say something
+        assert code is grpc.StatusCode.INVALID_ARGUMENT and grown > 128 << 20
+
+
 def test_the_bomb_is_one() -> None:
     """What the test above sends really unpacks to what it is said to."""
     import zstandard
@@ -134,9 +172,12 @@ def test_the_bomb_is_one() -> None:
 # Threads and messages
 
 
+WITHOUT_TOKEN = ("/overpaint.v1.OverpaintService/OpenJob", *FOR_ANYONE)
+
+
 @pytest.mark.timeout(60)
 def test_who_has_no_token_holds_no_thread(tmp_path: Path) -> None:
-    """More calls than the server has threads, begun without a token and never gone on with."""
+    """More calls than the server has threads, begun without a token and never gone on with; health, which needs none, as well."""
     guard(tmp_path / "jobs", TOKEN)
     end = threading.Event()
     begun: list[Any] = []  # a call that nobody holds is cancelled
@@ -152,9 +193,9 @@ def test_who_has_no_token_holds_no_thread(tmp_path: Path) -> None:
             )
             grpc.channel_ready_future(channel).result(20)
             for _ in range(THREADS // 4):
-                for method in ("GetServer", "OpenJob"):
-                    call: Any = channel.stream_unary(f"/overpaint.v1.OverpaintService/{method}")
-                    begun.append(call.future(never(), timeout=50))
+                for method in WITHOUT_TOKEN:
+                    call: Any = channel.stream_stream(method)
+                    begun.append(call(never(), timeout=50))
         time.sleep(1)  # now they are there
         with Client(server.address, token=TOKEN) as client:
             assert client.server(10.0).version
