@@ -62,7 +62,7 @@ ANYONE = Caller(name="", scopes=frozenset(Scope))
 """Whoever reaches a server that asks for no token, and the command line at work on its own."""
 
 
-NEVER = (0, 0, 0)
+NEVER = (0, 0, 0, 0)
 
 
 class Door:
@@ -108,7 +108,8 @@ class Door:
                 self._read_at, self._rows = NEVER, {}
                 return self._rows
             self._guarded = True
-            if self._read_at != (seen := (now.st_mtime_ns, now.st_size, now.st_ino)):
+            # The change time as well: who may read the file changes nothing in it.
+            if self._read_at != (seen := (now.st_mtime_ns, now.st_ctime_ns, now.st_size, now.st_ino)):
                 try:
                     self._rows = _read(self._file)
                 except Invalid as error:  # whoever calls need not know where it is, and cannot mend it

@@ -77,6 +77,20 @@ def test_tokens_that_others_may_read_are_refused(tmp_path: Path) -> None:
         Door(file, guarded=False)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_a_list_whose_mode_changes_shuts_the_door_and_opens_it_again(tmp_path: Path) -> None:
+    """What the log says to do about it helps, without a restart."""
+    file = tmp_path / "tokens.json"
+    token = add_token(file, "anna", frozenset({Scope.PAINT}), Allowance())
+    door = Door(file, guarded=False)
+    assert door.admit(token).name == "anna"
+    file.chmod(0o644)
+    with pytest.raises(Unauthenticated):
+        door.admit(token)
+    file.chmod(0o600)
+    assert door.admit(token).name == "anna"
+
+
 def test_a_damaged_list_opens_nothing(tmp_path: Path) -> None:
     file = tmp_path / "tokens.json"
     file.write_text('{"tokens": [{"name": "anna"}]}')
