@@ -89,10 +89,13 @@ class Door:
             self._fresh()
         return not self._guarded
 
-    def admit(self, token: str, certified: str = "") -> Caller:
-        """The caller who shows `token`, or the certificate of that name. Raises Unauthenticated."""
+    def admit(self, token: str, certified: str | None = None) -> Caller:
+        """The caller who shows `token`, or the certificate of that name, which then alone counts. Raises Unauthenticated."""
         rows = self._fresh()
-        if certified:
+        if certified == "":
+            words = "the certificate has no name"
+            raise Unauthenticated(field="token", message=words, remedy="Ask the server's owner for one with a name")
+        if certified is not None:
             return _caller(rows.get(certified, {"name": certified, "scopes": [Scope.PAINT]}))
         found = next((row for row in rows.values() if row["sha256"] == _hashed(token)), None) if token else None
         if found is None:

@@ -115,8 +115,10 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
 
     def _asking(self, context: grpc.ServicerContext) -> Callable[[], Caller]:
         """Asks again who calls, for calls that take long. Raises Unauthenticated once the token was taken away."""
-        names: Any = context.auth_context().get("x509_common_name", [b""])
-        certified, metadata = names[0].decode("utf-8", "replace"), context.invocation_metadata()
+        tls: Any = context.auth_context()
+        (name, *_) = tls.get("x509_common_name", [b""])
+        certified = name.decode("utf-8", "replace") if "x509_pem_cert" in tls else None
+        metadata = context.invocation_metadata()
         return lambda: _caller(self._door, metadata, certified)
 
     def _wanted(self, context: grpc.ServicerContext) -> Callable[[], bool]:
@@ -306,9 +308,9 @@ class Doorkeeper(grpc.ServerInterceptor):
         return continuation(handler_call_details)
 
 
-def _caller(door: Door, metadata: Any, certified: str = "") -> Caller:
-    """Who calls with this metadata, over TLS with a certificate of that name. Raises Unauthenticated."""
-    if door.open and not certified:
+def _caller(door: Door, metadata: Any, certified: str | None = None) -> Caller:
+    """Who calls with this metadata, over TLS with a certificate of that name, where there is one. Raises Unauthenticated."""
+    if door.open and certified is None:
         return ANYONE
     shown = dict(metadata).get("authorization", "")
     words = shown if isinstance(shown, str) else shown.decode("ascii", "replace")
