@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -54,6 +55,7 @@ class Desk:
     def __init__(self, settings: Settings, store: Store, spool: Spool) -> None:
         self._settings, self._store, self._spool = settings, store, spool
         self._draining = self._closing = False
+        self._counting = threading.Lock()  # of an allowance, until what it allowed is written down
         quota = int(settings.quota_gb * 1e9)
         self.collector = Collector(store, spool, keep_days=settings.keep_days, quota=quota)
 
@@ -135,12 +137,11 @@ class Desk:
         if abs(priority) > MOST_PRIORITY:
             what = f"the priority {priority} is not from -{MOST_PRIORITY} to {MOST_PRIORITY}"
             raise Invalid(field="priority", message=what, remedy="Give 0 for what is neither urgent nor idle")
-        size = sum(
-            height * width * channels * depth // 8 for (height, width, channels), depth in _shapes(spec).values()
-        )
-        self._check_allowance(caller, len(spec.clip), spec.clip.size, size, spec.id)
-        check_room(self._spool.folder)
-        state = self._store.open(spec, caller.name, priority, size)
+        size = _bytes(spec)
+        with self._counting:
+            self._check_allowance(caller, len(spec.clip), spec.clip.size, size, spec.id)
+            check_room(self._spool.folder)
+            state = self._store.open(spec, caller.name, priority, size)
         return state, self._missing(caller.name, spec.digests())
 
     def _missing(self, owner: str, named: Iterable[str]) -> tuple[str, ...]:
@@ -352,11 +353,18 @@ class Desk:
         return self._store.ask(job, EventKind.MOVED_UP)
 
     def retry(self, caller: Caller, job: str) -> JobState:
-        """A failed or cancelled job goes to the end of the queue. Raises Conflict where pixels never arrived, or went."""
+        """A failed or cancelled job goes to the end of the queue.
+
+        Raises Conflict where pixels never arrived, or went, and Exhausted above an allowance.
+        """
         owner = self._see(caller, job)
         if self._store.state(job).ended:
             self._check_pixels(job, owner)
-        return self._store.ask(job, EventKind.RETRIED)
+        with self._counting:
+            if owner == caller.name and self._store.state(job).ended:  # an administrator has no part in the owner's
+                spec = self._store.spec(job)
+                self._check_allowance(caller, len(spec.clip), spec.clip.size, _bytes(spec), job)
+            return self._store.ask(job, EventKind.RETRIED)
 
     def jobs(self, caller: Caller) -> tuple[JobSummary, ...]:
         """The caller's jobs, or everybody's for an administrator; the newest first."""
@@ -398,6 +406,11 @@ def _three(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _said(shape: tuple[int, ...], depth: int) -> str:
     height, width, channels = shape
     return f"{width}x{height} of {channels} channels with {depth} bits"
+
+
+def _bytes(spec: JobSpec) -> int:
+    """Of the job's pixels, before compression."""
+    return sum(height * width * channels * depth // 8 for (height, width, channels), depth in _shapes(spec).values())
 
 
 def _ordered(order: GuideOrder) -> Shapes:
