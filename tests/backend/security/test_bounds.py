@@ -243,6 +243,15 @@ def test_headers_and_messages_are_bounded(tmp_path: Path) -> None:
         assert call(pb.GetServerRequest(), timeout=10).version
 
 
+def test_an_edit_that_is_larger_than_a_message_is_refused_in_words(tmp_path: Path) -> None:
+    """The lines of a few hundred frames come to so much."""
+    spec = job()
+    with serving(tmp_path / "jobs") as server, Client(server.address) as client, pytest.raises(Exhausted) as refused:
+        client.open_job(replace(spec, edit=replace(spec.edit, prompt="x" * (65 << 20))))
+    assert refused.value.field == "edit" and "more than 64 MiB" in refused.value.message
+    assert "fewer frames" in refused.value.remedy
+
+
 def test_a_guide_is_bounded_by_the_allowance_as_a_job_is(tmp_path: Path) -> None:
     size = 6 * 3 * 32 * 24
     guard(tmp_path / "jobs", "f" * 32, "f", frames=5)
