@@ -37,7 +37,8 @@ APART = ThreadPoolExecutor(2, thread_name_prefix="health")
 def _refuse(context: grpc.ServicerContext, error: Exception) -> None:
     """End the call with the error's status and its words. Always raises."""
     if not context.is_active():
-        log.info("a client went away in the middle of a call")
+        if not isinstance(error, Unauthenticated):  # strangers write nothing into the log
+            log.info("a client went away in the middle of a call")
         context.abort(grpc.StatusCode.CANCELLED, "the client went away")
     if not isinstance(error, OverpaintError):
         log.error("a call failed: %s", failure(error))

@@ -204,6 +204,34 @@ def test_who_has_no_token_holds_no_thread(tmp_path: Path) -> None:
         assert grpc.StatusCode.UNAUTHENTICATED in codes and grpc.StatusCode.OK not in codes
 
 
+def test_who_has_no_token_writes_nothing_into_the_log(tmp_path: Path) -> None:
+    """Anyone could fill the disk with it: calls without a token, given up halfway as well, and bytes that are no message."""
+    guard(tmp_path / "jobs", TOKEN)
+    with (
+        serving(tmp_path / "jobs") as server,
+        Client(server.address, token=TOKEN) as client,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        assert client.server().version
+        before = Path(server.log).read_text()
+        for method in WITHOUT_TOKEN:
+            ask: Any = channel.unary_unary(method)
+            for _ in range(20):
+                with pytest.raises(grpc.RpcError):
+                    ask(b"\xff", timeout=10)
+            for _ in range(200):
+                ask.future(b"\xff", timeout=10).cancel()
+        assert client.server().version
+        # gRPC hangs up on who begins and leaves too much, so the next one comes over a line of its own.
+        with (
+            grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) as other,
+            pytest.raises(grpc.RpcError) as refused,
+        ):
+            other.unary_unary("/overpaint.v1.OverpaintService/OpenJob")(b"\xff", metadata=SHOWN, timeout=10)
+        assert refused.value.code() is grpc.StatusCode.INTERNAL  # type: ignore[attr-defined]
+        assert Path(server.log).read_text() == before
+
+
 @pytest.mark.timeout(60)
 def test_one_connection_never_takes_every_thread(tmp_path: Path) -> None:
     """More uploads than the server has threads, none of which goes on; another caller is answered all the same."""
