@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -16,7 +16,7 @@ from overpaint.chunks import Chunk, unpack
 from overpaint.clip import Clip, Depth, Rate, Size
 from overpaint.codec import Limits
 from overpaint.edit import Edit, Input
-from overpaint.errors import Conflict, Exhausted, Invalid, Unavailable
+from overpaint.errors import Cancelled, Conflict, Exhausted, Invalid, Unavailable
 from overpaint.job import EventKind, JobEvent, JobRecord, JobSpec, JobState, JobSummary, Picture, Pruned
 from overpaint.order import GuideOrder
 
@@ -89,13 +89,18 @@ class Desk:
         """What paints: this machine's devices, or those of the cluster as it is now."""
         return devices() if self._settings.ray is None else read_cluster(self._settings.folder).devices
 
-    def estimate(self, engine: str, size: Size, depth: Depth, length: int, edit: Edit) -> Estimate:
-        """What a job would cost, from its strokes alone. Raises Missing, Invalid or Exhausted as `open` would."""
+    def estimate(
+        self, engine: str, size: Size, depth: Depth, length: int, edit: Edit, wanted: Callable[[], bool]
+    ) -> Estimate:
+        """What a job would cost, from its strokes alone: they are drawn for as long as it is `wanted`.
+
+        Raises Missing, Invalid or Exhausted as `open` would, and Cancelled.
+        """
         card = registry.card(engine)
         self._check_size(length, size)  # before anything is made of that length
         unread = Clip(size=size, rate=Rate(numerator=24), depth=depth, frames=("0" * 64,) * length)
         self._check(JobSpec(id="0" * 32, engine=engine, clip=unread, edit=edit), card)
-        plan = plan_job(self._boxes(edit, length, size), size, card)
+        plan = plan_job(self._boxes(edit, length, size, wanted), size, card)
         pace = self._store.seconds_per_megapixel(engine)
         return Estimate(
             frames=length,
@@ -107,7 +112,7 @@ class Desk:
         )
 
     @staticmethod
-    def _boxes(edit: Edit, length: int, size: Size) -> list[Box | None]:
+    def _boxes(edit: Edit, length: int, size: Size, wanted: Callable[[], bool]) -> list[Box | None]:
         """The mask's box on each frame; the whole picture where the mask's pixels are not here yet."""
         guide = edit.guide(Input.MASK)
         if guide is None:
@@ -120,6 +125,8 @@ class Desk:
 
         boxes: list[Box | None] = []
         for frame in range(length):
+            if not wanted():
+                raise Cancelled(field="estimate", message="nobody waits for the estimate any more")
             key = guide.key_at(frame)
             unread = key is not None and key.pixels is not None
             boxes.append((0, 0, size.width, size.height) if unread else box(None if key is None else key.frame))

@@ -144,9 +144,9 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
         size, edit = wire.size_from_wire(request.size), wire.edit_from_wire(request.edit)
         if request.depth not in (8, 16) or request.length < 1:
             raise Invalid(field="clip", message="a clip has 8 or 16 bits and at least one frame", remedy="Say both")
-        return wire.estimate_to_wire(
-            self._desk.estimate(request.engine, size, 8 if request.depth == 8 else 16, request.length, edit)
-        )
+        depth = 8 if request.depth == 8 else 16
+        cost = self._desk.estimate(request.engine, size, depth, request.length, edit, self._wanted(context))
+        return wire.estimate_to_wire(cost)
 
     @_answers
     def OpenJob(self, request: service_pb2.OpenJobRequest, caller: Caller, context: grpc.ServicerContext) -> Any:

@@ -19,14 +19,17 @@ from overpaint import chunks, wire
 from overpaint.client import Client
 from overpaint.clip import Size
 from overpaint.codec import Codec, EncodedFrame, FrameHeader, Prediction, digest
+from overpaint.edit import Edit, Guide, GuideKey, Input, Knot, Stroke, Task
 from overpaint.errors import Exhausted, OverpaintError, Unauthenticated
 from overpaint.job import EventKind
 from overpaint.order import GuideFrame, GuideOrder, LinesOrder
 from overpaint.v1 import guides_pb2, service_pb2_grpc
 from overpaint.v1 import service_pb2 as pb
+from overpaint_backend import server
 from overpaint_backend.access import remove_token
 from overpaint_backend.server import OPTIONS, THREADS
 from overpaint_backend.service import FOR_ANYONE
+from overpaint_backend.settings import load_settings
 
 from tests.backend.test_access import FRAMES, MASK, PIXELS, job, paint
 from tests.serving import Serving, guard, serving
@@ -252,6 +255,25 @@ def test_one_connection_never_takes_every_thread(tmp_path: Path) -> None:
         assert client.server(5.0).version
         assert sum(not one.done() for one in begun) > THREADS // 2  # and have their threads
         end.set()
+
+
+@pytest.mark.timeout(120)
+def test_an_estimate_ends_when_nobody_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mask that is drawn anew on each of 20 000 frames takes minutes; whoever has gone holds no thread for so long."""
+    monkeypatch.setattr(server, "THREADS", 3)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    area = Stroke(knots=tuple(Knot(x=x, y=y) for x, y in ((9.5, 9.5), (1900.5, 9.5), (900.5, 1000.5))), closed=True)
+    keys = tuple(GuideKey(frame=frame, strokes=(area,)) for frame in range(20_000))
+    edit = Edit(task=Task.REPAINT, guides=(Guide(kind=Input.MASK, keys=keys),))
+    settings = load_settings(flags={"folder": tmp_path / "jobs", "listen": "127.0.0.1:0"})
+    with server.serving(settings) as running, grpc.insecure_channel(running.address) as channel:
+        asked = pb.EstimateJobRequest(engine="toy", size=wire.size_to_wire(Size(width=1920, height=1080)))
+        asked.depth, asked.length = 8, len(keys)
+        asked.edit.CopyFrom(wire.edit_to_wire(edit))
+        for call in [stub(channel).EstimateJob.future(asked, timeout=3) for _ in range(4)]:
+            assert call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        with Client(running.address) as client:
+            assert client.server(60.0).version
 
 
 def test_headers_and_messages_are_bounded(tmp_path: Path) -> None:
