@@ -62,7 +62,7 @@ ANYONE = Caller(name="", scopes=frozenset(Scope))
 """Whoever reaches a server that asks for no token, and the command line at work on its own."""
 
 
-NEVER = (0, 0, 0)
+NEVER = (0, 0, 0, 0)
 
 
 class Door:
@@ -89,10 +89,13 @@ class Door:
             self._fresh()
         return not self._guarded
 
-    def admit(self, token: str, certified: str = "") -> Caller:
-        """The caller who shows `token`, or the certificate of that name. Raises Unauthenticated."""
+    def admit(self, token: str, certified: str | None = None) -> Caller:
+        """The caller who shows `token`, or the certificate of that name, which then alone counts. Raises Unauthenticated."""
         rows = self._fresh()
-        if certified:
+        if certified == "":
+            words = "the certificate has no name"
+            raise Unauthenticated(field="token", message=words, remedy="Ask the server's owner for one with a name")
+        if certified is not None:
             return _caller(rows.get(certified, {"name": certified, "scopes": [Scope.PAINT]}))
         found = next((row for row in rows.values() if row["sha256"] == _hashed(token)), None) if token else None
         if found is None:
@@ -108,7 +111,8 @@ class Door:
                 self._read_at, self._rows = NEVER, {}
                 return self._rows
             self._guarded = True
-            if self._read_at != (seen := (now.st_mtime_ns, now.st_size, now.st_ino)):
+            # The change time as well: who may read the file changes nothing in it.
+            if self._read_at != (seen := (now.st_mtime_ns, now.st_ctime_ns, now.st_size, now.st_ino)):
                 try:
                     self._rows = _read(self._file)
                 except Invalid as error:  # whoever calls need not know where it is, and cannot mend it

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from overpaint.errors import Conflict, Invalid
 
-from overpaint_backend.access import check_name
+from overpaint_backend.access import check_name, check_private
 
 CERTIFICATE, KEY = "cert.pem", "key.pem"
 AUTHORITY, AUTHORITY_KEY = "authority.pem", "authority-key.pem"
@@ -67,6 +67,7 @@ def _authority(folder: Path) -> tuple[x509.Certificate, _ec_key]:
     if not (folder / AUTHORITY).exists():
         _make_authority(folder)
     try:
+        check_private(folder / AUTHORITY_KEY, "authority")
         known = x509.load_pem_x509_certificate((folder / AUTHORITY).read_bytes())
         key = load_pem_private_key((folder / AUTHORITY_KEY).read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:

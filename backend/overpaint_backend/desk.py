@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -15,7 +16,7 @@ from overpaint.chunks import Chunk, unpack
 from overpaint.clip import Clip, Depth, Rate, Size
 from overpaint.codec import Limits
 from overpaint.edit import Edit, Input
-from overpaint.errors import Conflict, Exhausted, Invalid, Unavailable
+from overpaint.errors import Cancelled, Conflict, Exhausted, Invalid, Unavailable
 from overpaint.job import EventKind, JobEvent, JobRecord, JobSpec, JobState, JobSummary, Picture, Pruned
 from overpaint.order import GuideOrder
 
@@ -54,6 +55,7 @@ class Desk:
     def __init__(self, settings: Settings, store: Store, spool: Spool) -> None:
         self._settings, self._store, self._spool = settings, store, spool
         self._draining = self._closing = False
+        self._counting = threading.Lock()  # of an allowance, until what it allowed is written down
         quota = int(settings.quota_gb * 1e9)
         self.collector = Collector(store, spool, keep_days=settings.keep_days, quota=quota)
 
@@ -87,13 +89,18 @@ class Desk:
         """What paints: this machine's devices, or those of the cluster as it is now."""
         return devices() if self._settings.ray is None else read_cluster(self._settings.folder).devices
 
-    def estimate(self, engine: str, size: Size, depth: Depth, length: int, edit: Edit) -> Estimate:
-        """What a job would cost, from its strokes alone. Raises Missing, Invalid or Exhausted as `open` would."""
+    def estimate(
+        self, engine: str, size: Size, depth: Depth, length: int, edit: Edit, wanted: Callable[[], bool]
+    ) -> Estimate:
+        """What a job would cost, from its strokes alone: they are drawn for as long as it is `wanted`.
+
+        Raises Missing, Invalid or Exhausted as `open` would, and Cancelled.
+        """
         card = registry.card(engine)
         self._check_size(length, size)  # before anything is made of that length
         unread = Clip(size=size, rate=Rate(numerator=24), depth=depth, frames=("0" * 64,) * length)
         self._check(JobSpec(id="0" * 32, engine=engine, clip=unread, edit=edit), card)
-        plan = plan_job(self._boxes(edit, length, size), size, card)
+        plan = plan_job(self._boxes(edit, length, size, wanted), size, card)
         pace = self._store.seconds_per_megapixel(engine)
         return Estimate(
             frames=length,
@@ -105,7 +112,7 @@ class Desk:
         )
 
     @staticmethod
-    def _boxes(edit: Edit, length: int, size: Size) -> list[Box | None]:
+    def _boxes(edit: Edit, length: int, size: Size, wanted: Callable[[], bool]) -> list[Box | None]:
         """The mask's box on each frame; the whole picture where the mask's pixels are not here yet."""
         guide = edit.guide(Input.MASK)
         if guide is None:
@@ -118,6 +125,8 @@ class Desk:
 
         boxes: list[Box | None] = []
         for frame in range(length):
+            if not wanted():
+                raise Cancelled(field="estimate", message="nobody waits for the estimate any more")
             key = guide.key_at(frame)
             unread = key is not None and key.pixels is not None
             boxes.append((0, 0, size.width, size.height) if unread else box(None if key is None else key.frame))
@@ -135,12 +144,11 @@ class Desk:
         if abs(priority) > MOST_PRIORITY:
             what = f"the priority {priority} is not from -{MOST_PRIORITY} to {MOST_PRIORITY}"
             raise Invalid(field="priority", message=what, remedy="Give 0 for what is neither urgent nor idle")
-        size = sum(
-            height * width * channels * depth // 8 for (height, width, channels), depth in _shapes(spec).values()
-        )
-        self._check_allowance(caller, len(spec.clip), spec.clip.size, size, spec.id)
-        check_room(self._spool.folder)
-        state = self._store.open(spec, caller.name, priority, size)
+        size = _bytes(spec)
+        with self._counting:
+            self._check_allowance(caller, len(spec.clip), spec.clip.size, size, spec.id)
+            check_room(self._spool.folder)
+            state = self._store.open(spec, caller.name, priority, size)
         return state, self._missing(caller.name, spec.digests())
 
     def _missing(self, owner: str, named: Iterable[str]) -> tuple[str, ...]:
@@ -352,11 +360,18 @@ class Desk:
         return self._store.ask(job, EventKind.MOVED_UP)
 
     def retry(self, caller: Caller, job: str) -> JobState:
-        """A failed or cancelled job goes to the end of the queue. Raises Conflict where pixels never arrived, or went."""
+        """A failed or cancelled job goes to the end of the queue.
+
+        Raises Conflict where pixels never arrived, or went, and Exhausted above an allowance.
+        """
         owner = self._see(caller, job)
         if self._store.state(job).ended:
             self._check_pixels(job, owner)
-        return self._store.ask(job, EventKind.RETRIED)
+        with self._counting:
+            if owner == caller.name and self._store.state(job).ended:  # an administrator has no part in the owner's
+                spec = self._store.spec(job)
+                self._check_allowance(caller, len(spec.clip), spec.clip.size, _bytes(spec), job)
+            return self._store.ask(job, EventKind.RETRIED)
 
     def jobs(self, caller: Caller) -> tuple[JobSummary, ...]:
         """The caller's jobs, or everybody's for an administrator; the newest first."""
@@ -398,6 +413,11 @@ def _three(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _said(shape: tuple[int, ...], depth: int) -> str:
     height, width, channels = shape
     return f"{width}x{height} of {channels} channels with {depth} bits"
+
+
+def _bytes(spec: JobSpec) -> int:
+    """Of the job's pixels, before compression."""
+    return sum(height * width * channels * depth // 8 for (height, width, channels), depth in _shapes(spec).values())
 
 
 def _ordered(order: GuideOrder) -> Shapes:

@@ -35,6 +35,12 @@ def write_log(form: str, to: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [writer]
     root.setLevel(logging.INFO)
+    logging.getLogger("grpc._common").addFilter(_is_ours)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Not what gRPC says of bytes that are no message: their sender hears it, and anyone could fill the log with it."""
+    return record.msg != "Exception deserializing message!"
 
 
 class _Text(logging.Formatter):

@@ -7,12 +7,14 @@ import traceback
 from pathlib import Path
 
 ASKED = "OVERPAINT_LOG_PROMPTS"
-"""Where this is set, the log has the failure's own words as well; workers take it over from their server."""
+"""Where this is set, but not to no, the log has the failure's own words as well; workers take it over from their server."""
+
+NO = ("", "0", "false", "no", "off")
 
 
 def asked() -> bool:
     """Whether the log may quote."""
-    return bool(os.environ.get(ASKED))
+    return os.environ.get(ASKED, "").lower() not in NO
 
 
 def failure(error: BaseException) -> str:

@@ -7,10 +7,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health, health_pb2
 from overpaint import chunks, wire
 from overpaint.errors import WATCHING, Internal, Invalid, OverpaintError, Unauthenticated, Unavailable
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
@@ -28,12 +30,15 @@ ERROR_KEY = "overpaint-error-bin"
 THREADS = 128  # that answer calls; they begin as they are needed
 WATCHERS = 96  # of them at most watch jobs: what is left uploads, seals and fetches
 TURN = 2.0  # seconds that a watcher keeps his seat when others want one
+FOR_ANYONE = ("/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch")  # methods that take no token
+APART = ThreadPoolExecutor(2, thread_name_prefix="health")
 
 
 def _refuse(context: grpc.ServicerContext, error: Exception) -> None:
     """End the call with the error's status and its words. Always raises."""
     if not context.is_active():
-        log.info("a client went away in the middle of a call")
+        if not isinstance(error, Unauthenticated):  # strangers write nothing into the log
+            log.info("a client went away in the middle of a call")
         context.abort(grpc.StatusCode.CANCELLED, "the client went away")
     if not isinstance(error, OverpaintError):
         log.error("a call failed: %s", failure(error))
@@ -111,8 +116,10 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
 
     def _asking(self, context: grpc.ServicerContext) -> Callable[[], Caller]:
         """Asks again who calls, for calls that take long. Raises Unauthenticated once the token was taken away."""
-        names: Any = context.auth_context().get("x509_common_name", [b""])
-        certified, metadata = names[0].decode("utf-8", "replace"), context.invocation_metadata()
+        tls: Any = context.auth_context()
+        (name, *_) = tls.get("x509_common_name", [b""])
+        certified = name.decode("utf-8", "replace") if "x509_pem_cert" in tls else None
+        metadata = context.invocation_metadata()
         return lambda: _caller(self._door, metadata, certified)
 
     def _wanted(self, context: grpc.ServicerContext) -> Callable[[], bool]:
@@ -137,9 +144,9 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
         size, edit = wire.size_from_wire(request.size), wire.edit_from_wire(request.edit)
         if request.depth not in (8, 16) or request.length < 1:
             raise Invalid(field="clip", message="a clip has 8 or 16 bits and at least one frame", remedy="Say both")
-        return wire.estimate_to_wire(
-            self._desk.estimate(request.engine, size, 8 if request.depth == 8 else 16, request.length, edit)
-        )
+        depth = 8 if request.depth == 8 else 16
+        cost = self._desk.estimate(request.engine, size, depth, request.length, edit, self._wanted(context))
+        return wire.estimate_to_wire(cost)
 
     @_answers
     def OpenJob(self, request: service_pb2.OpenJobRequest, caller: Caller, context: grpc.ServicerContext) -> Any:
@@ -271,6 +278,18 @@ def _ordered(message: guides_pb2.MakeGuideRequest) -> chunks.Chunk:
     return wire.chunk_from_wire(message.chunk)
 
 
+class HealthTold(health.HealthServicer):
+    """Health, which anyone may ask for: who does, and then sends nothing or too much, holds none of the threads that work."""
+
+    def __init__(self) -> None:
+        super().__init__(experimental_thread_pool=APART)
+
+    def Check(self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext) -> Any:
+        return super().Check(request, context)
+
+    Check.experimental_thread_pool = APART  # pyright: ignore[reportFunctionMemberAccess] # where gRPC looks for it
+
+
 class Doorkeeper(grpc.ServerInterceptor):
     """Turns away whoever has no token before their request is waited for or read; health is open.
 
@@ -281,7 +300,7 @@ class Doorkeeper(grpc.ServerInterceptor):
         self._door, self._certified = door, certified
 
     def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
-        if not self._certified and not handler_call_details.method.startswith("/grpc.health."):
+        if not self._certified and handler_call_details.method not in FOR_ANYONE:
             try:
                 _caller(self._door, handler_call_details.invocation_metadata)
             except Unauthenticated as error:
@@ -290,9 +309,9 @@ class Doorkeeper(grpc.ServerInterceptor):
         return continuation(handler_call_details)
 
 
-def _caller(door: Door, metadata: Any, certified: str = "") -> Caller:
-    """Who calls with this metadata, over TLS with a certificate of that name. Raises Unauthenticated."""
-    if door.open and not certified:
+def _caller(door: Door, metadata: Any, certified: str | None = None) -> Caller:
+    """Who calls with this metadata, over TLS with a certificate of that name, where there is one. Raises Unauthenticated."""
+    if door.open and certified is None:
         return ANYONE
     shown = dict(metadata).get("authorization", "")
     words = shown if isinstance(shown, str) else shown.decode("ascii", "replace")

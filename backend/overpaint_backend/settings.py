@@ -85,8 +85,8 @@ def load_settings(file: Path | None = None, flags: Mapping[str, Any] | None = No
     values: dict[str, Any] = {"folder": _default_folder()}
     if file is not None:
         try:
-            values |= tomllib.loads(file.read_text())
-        except (OSError, tomllib.TOMLDecodeError) as error:
+            values |= tomllib.loads(file.read_text("utf-8"))
+        except (OSError, ValueError) as error:  # TOML is UTF-8, and bytes that are none are no TOML
             raise Invalid(field="settings", message=f"{file} cannot be read: {error}", remedy="Mend the file") from None
     known = {field.name for field in fields(Settings)}
     values |= {name: os.environ[PREFIX + name.upper()] for name in known if PREFIX + name.upper() in os.environ}

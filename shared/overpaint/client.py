@@ -23,6 +23,7 @@ from overpaint.errors import (
     BY_STATUS,
     WATCHING,
     Cancelled,
+    Exhausted,
     Internal,
     Invalid,
     OverpaintError,
@@ -392,6 +393,9 @@ class Client:
             return Unauthenticated(field="token", message=error.details(), remedy="Check the token")
         if status is grpc.StatusCode.CANCELLED:
             return Cancelled(field="server", message="the call was cancelled")
+        if status is grpc.StatusCode.RESOURCE_EXHAUSTED and "message larger than max" in why:
+            what = f"what was asked, or the answer, is more than {MAX_MESSAGE >> 20} MiB"
+            return Exhausted(field="edit", message=what, remedy="Choose fewer frames, or fewer lines on them")
         return kind(
             field="server", message=f"{status.name}: {error.details()}", remedy="The server's log has the details"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,20 @@ def test_tokens_that_others_may_read_are_refused(tmp_path: Path) -> None:
     file.chmod(0o644)
     with pytest.raises(Invalid, match="may be read by others"):
         Door(file, guarded=False)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_a_list_whose_mode_changes_shuts_the_door_and_opens_it_again(tmp_path: Path) -> None:
+    """What the log says to do about it helps, without a restart."""
+    file = tmp_path / "tokens.json"
+    token = add_token(file, "anna", frozenset({Scope.PAINT}), Allowance())
+    door = Door(file, guarded=False)
+    assert door.admit(token).name == "anna"
+    file.chmod(0o644)
+    with pytest.raises(Unauthenticated):
+        door.admit(token)
+    file.chmod(0o600)
+    assert door.admit(token).name == "anna"
 
 
 def test_a_damaged_list_opens_nothing(tmp_path: Path) -> None:
@@ -149,6 +164,50 @@ def test_what_a_token_may_have_is_bounded(tmp_path: Path) -> None:
                 dora.open_job(job())
             dora.delete(spec.id)
             dora.open_job(job())
+
+
+def test_jobs_that_are_opened_at_once_are_counted_one_by_one(tmp_path: Path) -> None:
+    guard(tmp_path / "jobs", "c" * 32, "cleo", jobs=1)
+    with (
+        serving(tmp_path / "jobs") as server,
+        Client(server.address, token="c" * 32) as cleo,
+        ThreadPoolExecutor(32) as threads,
+    ):
+
+        def opens(spec: JobSpec) -> bool:
+            try:
+                cleo.open_job(spec)
+            except Exhausted:
+                return False
+            return True
+
+        assert sum(threads.map(opens, [job() for _ in range(64)])) == 1
+
+
+def test_a_job_that_is_tried_again_counts(tmp_path: Path) -> None:
+    guard(tmp_path / "jobs", "c" * 32, "cleo", jobs=1)
+    guard(tmp_path / "jobs", "d" * 32, "chief", ("admin",))
+    with (
+        serving(tmp_path / "jobs") as server,
+        Client(server.address, token="c" * 32) as cleo,
+        Client(server.address, token="d" * 32) as chief,
+    ):
+        spec = job()
+        _, missing = cleo.open_job(spec)
+        cleo.upload(spec.id, map(PIXELS.__getitem__, missing), missing)
+        cleo.cancel(spec.id)
+        other = job()
+        cleo.open_job(other)
+        with pytest.raises(Exhausted, match="cleo may have 1 jobs at a time"):
+            cleo.retry(spec.id)
+        cleo.cancel(other.id)
+        cleo.retry(spec.id)
+        assert list(cleo.watch(spec.id))[-1].kind is EventKind.FINISHED
+        cancelled = job()
+        cleo.open_job(cancelled)
+        cleo.cancel(cancelled.id)
+        cleo.open_job(job())
+        chief.retry(cancelled.id)
 
 
 def test_reflection_is_for_callers_only(tmp_path: Path) -> None:

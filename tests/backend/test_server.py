@@ -96,6 +96,15 @@ def test_settings_come_from_file_then_environment_then_flags(tmp_path: Path, mon
     assert (settings.listen, settings.max_frames, settings.max_pixels) == ("127.0.0.1:3", 7, 6)
 
 
+def test_a_settings_file_is_utf_8_whatever_the_system_writes(tmp_path: Path) -> None:
+    file = tmp_path / "overpaint.toml"
+    file.write_bytes('folder = "/srv/Übermalt"'.encode())
+    assert load_settings(file).folder.name == "Übermalt"
+    file.write_bytes('folder = "/srv/Übermalt"'.encode("latin-1"))
+    with pytest.raises(Invalid, match="cannot be read"):
+        load_settings(file)
+
+
 def test_weights_lie_in_the_folder_unless_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings(flags={"folder": tmp_path}).weights == tmp_path / "weights"
     monkeypatch.setenv("OVERPAINT_WEIGHTS", str(tmp_path / "elsewhere"))

@@ -19,13 +19,17 @@ from overpaint import chunks, wire
 from overpaint.client import Client
 from overpaint.clip import Size
 from overpaint.codec import Codec, EncodedFrame, FrameHeader, Prediction, digest
+from overpaint.edit import Edit, Guide, GuideKey, Input, Knot, Stroke, Task
 from overpaint.errors import Exhausted, OverpaintError, Unauthenticated
 from overpaint.job import EventKind
 from overpaint.order import GuideFrame, GuideOrder, LinesOrder
 from overpaint.v1 import guides_pb2, service_pb2_grpc
 from overpaint.v1 import service_pb2 as pb
+from overpaint_backend import server
 from overpaint_backend.access import remove_token
 from overpaint_backend.server import OPTIONS, THREADS
+from overpaint_backend.service import FOR_ANYONE
+from overpaint_backend.settings import load_settings
 
 from tests.backend.test_access import FRAMES, MASK, PIXELS, job, paint
 from tests.serving import Serving, guard, serving
@@ -108,6 +112,43 @@ def test_what_unpacks_to_gigabytes_costs_the_server_no_memory(tmp_path: Path, mo
         assert client.server().version
 
 
+def empty_keys(count: int) -> bytes:
+    """An OpenJobRequest with a guide of `count` keys that say nothing: two bytes each, and a value each once they are read."""
+    body = b"\x12\0" * count
+    for field in (5, 4, 1):  # Edit.guides, JobSpec.edit, OpenJobRequest.spec
+        size = b""
+        left = len(body)
+        while left:
+            size, left = size + bytes([left & 127 | (128 if left > 127 else 0)]), left >> 7
+        body = bytes([field << 3 | 2]) + size + body
+    return body
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for a process's memory")
+def test_what_has_no_token_is_not_read(tmp_path: Path) -> None:
+    """What costs a caller thirty times its size in the server's memory costs nothing where the token is missing or wrong."""
+    guard(tmp_path / "jobs", TOKEN)
+    keys = 4 << 20
+    body = empty_keys(keys)
+    assert len(pb.OpenJobRequest.FromString(body).spec.edit.guides[0].keys) == keys
+    with serving(tmp_path / "jobs") as server, grpc.insecure_channel(server.address) as channel:
+        ask: Any = channel.unary_unary("/overpaint.v1.OverpaintService/OpenJob")
+
+        def cost(metadata: tuple[tuple[str, str], ...]) -> tuple[int, grpc.StatusCode]:
+            before = peak(server)
+            with pytest.raises(grpc.RpcError) as refused:
+                ask(body, metadata=metadata, timeout=60)
+            return peak(server) - before, refused.value.code()  # type: ignore[attr-defined]
+
+        cost(())  # so that what gRPC needs once is there
+        for metadata in ((), (("authorization", "Bearer guess"),)):
+            for _ in range(4):
+                grown, code = cost(metadata)
+                assert code is grpc.StatusCode.UNAUTHENTICATED and grown < 16 << 20
+        grown, code = cost(SHOWN)  # whoever has one: so the figures above say something
+        assert code is grpc.StatusCode.INVALID_ARGUMENT and grown > 128 << 20
+
+
 def test_the_bomb_is_one() -> None:
     """What the test above sends really unpacks to what it is said to."""
     import zstandard
@@ -134,9 +175,12 @@ def test_the_bomb_is_one() -> None:
 # Threads and messages
 
 
+WITHOUT_TOKEN = ("/overpaint.v1.OverpaintService/OpenJob", *FOR_ANYONE)
+
+
 @pytest.mark.timeout(60)
 def test_who_has_no_token_holds_no_thread(tmp_path: Path) -> None:
-    """More calls than the server has threads, begun without a token and never gone on with."""
+    """More calls than the server has threads, begun without a token and never gone on with; health, which needs none, as well."""
     guard(tmp_path / "jobs", TOKEN)
     end = threading.Event()
     begun: list[Any] = []  # a call that nobody holds is cancelled
@@ -152,15 +196,43 @@ def test_who_has_no_token_holds_no_thread(tmp_path: Path) -> None:
             )
             grpc.channel_ready_future(channel).result(20)
             for _ in range(THREADS // 4):
-                for method in ("GetServer", "OpenJob"):
-                    call: Any = channel.stream_unary(f"/overpaint.v1.OverpaintService/{method}")
-                    begun.append(call.future(never(), timeout=50))
+                for method in WITHOUT_TOKEN:
+                    call: Any = channel.stream_stream(method)
+                    begun.append(call(never(), timeout=50))
         time.sleep(1)  # now they are there
         with Client(server.address, token=TOKEN) as client:
             assert client.server(10.0).version
         end.set()
         codes = {one.code() for one in begun}  # gRPC itself hangs up on who begins too much
         assert grpc.StatusCode.UNAUTHENTICATED in codes and grpc.StatusCode.OK not in codes
+
+
+def test_who_has_no_token_writes_nothing_into_the_log(tmp_path: Path) -> None:
+    """Anyone could fill the disk with it: calls without a token, given up halfway as well, and bytes that are no message."""
+    guard(tmp_path / "jobs", TOKEN)
+    with (
+        serving(tmp_path / "jobs") as server,
+        Client(server.address, token=TOKEN) as client,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        assert client.server().version
+        before = Path(server.log).read_text()
+        for method in WITHOUT_TOKEN:
+            ask: Any = channel.unary_unary(method)
+            for _ in range(20):
+                with pytest.raises(grpc.RpcError):
+                    ask(b"\xff", timeout=10)
+            for _ in range(200):
+                ask.future(b"\xff", timeout=10).cancel()
+        assert client.server().version
+        # gRPC hangs up on who begins and leaves too much, so the next one comes over a line of its own.
+        with (
+            grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) as other,
+            pytest.raises(grpc.RpcError) as refused,
+        ):
+            other.unary_unary("/overpaint.v1.OverpaintService/OpenJob")(b"\xff", metadata=SHOWN, timeout=10)
+        assert refused.value.code() is grpc.StatusCode.INTERNAL  # type: ignore[attr-defined]
+        assert Path(server.log).read_text() == before
 
 
 @pytest.mark.timeout(60)
@@ -185,6 +257,25 @@ def test_one_connection_never_takes_every_thread(tmp_path: Path) -> None:
         end.set()
 
 
+@pytest.mark.timeout(120)
+def test_an_estimate_ends_when_nobody_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mask that is drawn anew on each of 20 000 frames takes minutes; whoever has gone holds no thread for so long."""
+    monkeypatch.setattr(server, "THREADS", 3)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    area = Stroke(knots=tuple(Knot(x=x, y=y) for x, y in ((9.5, 9.5), (1900.5, 9.5), (900.5, 1000.5))), closed=True)
+    keys = tuple(GuideKey(frame=frame, strokes=(area,)) for frame in range(20_000))
+    edit = Edit(task=Task.REPAINT, guides=(Guide(kind=Input.MASK, keys=keys),))
+    settings = load_settings(flags={"folder": tmp_path / "jobs", "listen": "127.0.0.1:0"})
+    with server.serving(settings) as running, grpc.insecure_channel(running.address) as channel:
+        asked = pb.EstimateJobRequest(engine="toy", size=wire.size_to_wire(Size(width=1920, height=1080)))
+        asked.depth, asked.length = 8, len(keys)
+        asked.edit.CopyFrom(wire.edit_to_wire(edit))
+        for call in [stub(channel).EstimateJob.future(asked, timeout=3) for _ in range(4)]:
+            assert call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        with Client(running.address) as client:
+            assert client.server(60.0).version
+
+
 def test_headers_and_messages_are_bounded(tmp_path: Path) -> None:
     most = dict(OPTIONS)["grpc.max_receive_message_length"]
     with (
@@ -200,6 +291,15 @@ def test_headers_and_messages_are_bounded(tmp_path: Path) -> None:
             stub(channel).SealJob(pb.SealJobRequest(job_id="0" * (most + 1)), timeout=30)
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
         assert call(pb.GetServerRequest(), timeout=10).version
+
+
+def test_an_edit_that_is_larger_than_a_message_is_refused_in_words(tmp_path: Path) -> None:
+    """The lines of a few hundred frames come to so much."""
+    spec = job()
+    with serving(tmp_path / "jobs") as server, Client(server.address) as client, pytest.raises(Exhausted) as refused:
+        client.open_job(replace(spec, edit=replace(spec.edit, prompt="x" * (65 << 20))))
+    assert refused.value.field == "edit" and "more than 64 MiB" in refused.value.message
+    assert "fewer frames" in refused.value.remedy
 
 
 def test_a_guide_is_bounded_by_the_allowance_as_a_job_is(tmp_path: Path) -> None:

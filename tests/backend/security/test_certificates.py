@@ -118,6 +118,9 @@ def test_a_key_is_for_its_owner_only_and_is_never_written_over(tmp_path: Path) -
         client_pair(tmp_path / "c", "anna", tmp_path / "ca", 2)
     client_pair(tmp_path / "d", "bert", tmp_path / "ca", 2)  # by the same authority
     assert [key.read_bytes() for key in keys] == bodies
+    keys[2].chmod(0o640)
+    with pytest.raises(Invalid, match=r"authority-key\.pem may be read by others"):
+        client_pair(tmp_path / "e", "cleo", tmp_path / "ca", 2)
 
 
 @pytest.mark.parametrize(
@@ -323,8 +326,12 @@ def test_a_certificate_without_a_name_is_nobodys(farm: Farm, pairs: dict[str, Pa
     for command in (ask, sign):
         subprocess.run(command, check=True, capture_output=True)
     own: dict[str, Any] = {"client_certificate": made, "client_key": key}
-    with Client(farm.address, certificate=pairs["server"].certificate, **own) as client, pytest.raises(Unauthenticated):
-        client.server()
+    for token in ("", "c" * 32):  # not even with a good token
+        with (
+            Client(farm.address, token=token, certificate=pairs["server"].certificate, **own) as client,
+            pytest.raises(Unauthenticated, match="the certificate has no name"),
+        ):
+            client.server()
 
 
 # TLS

@@ -106,6 +106,12 @@ def test_a_failure_is_logged_by_type_and_place(monkeypatch: pytest.MonkeyPatch) 
     assert SECRET in asked and "Traceback" in asked
 
 
+@pytest.mark.parametrize(("said", "quotes"), [("0", False), ("False", False), ("", False), ("1", True), ("yes", True)])
+def test_who_says_no_to_prompts_in_the_log_gets_none(monkeypatch: pytest.MonkeyPatch, said: str, quotes: bool) -> None:
+    monkeypatch.setenv(ASKED, said)
+    assert (SECRET in failure(ValueError(SECRET))) == quotes
+
+
 def test_what_ends_a_worker_is_not_said_in_its_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor in those of the traceback that Python shows when a process ends by an error."""
     prompt = f"CUDA error: {SECRET}"
