@@ -287,6 +287,16 @@ def test_a_server_for_other_machines_needs_a_token_and_tls(tmp_path: Path) -> No
     assert ran.returncode == 10 and "listen: 0.0.0.0:0 can be reached from other machines" in ran.stderr
 
 
+def test_what_serves_nobody_asks_for_no_tls_and_token(tmp_path: Path) -> None:
+    """The environment may say how the server listens; the first token is made all the same."""
+    env = {"OVERPAINT_LISTEN": "0.0.0.0:8765", "OVERPAINT_FOLDER": str(tmp_path / "jobs")}
+    assert overpaint("serve", env=env).returncode == 10
+    for words in (("engines",), ("doctor",), ("token", "add", "anna"), ("token", "list")):
+        ran = overpaint(*words, env=env)
+        assert ran.returncode == 0 and "other machines" not in ran.stderr, words
+    assert "anna" in ran.stdout
+
+
 def test_engines_and_doctor_speak(tmp_path: Path) -> None:
     assert "toy" in overpaint("engines").stdout
     cards = [json.loads(line) for line in overpaint("engines", "--json").stdout.splitlines()]

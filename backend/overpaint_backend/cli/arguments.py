@@ -96,9 +96,9 @@ def add_weights(to: argparse.ArgumentParser) -> None:
 
 
 def weights_root(args: argparse.Namespace) -> Path:
-    from overpaint_backend.settings import load_settings
+    from overpaint_backend.settings import read_settings
 
-    return load_settings(flags={"weights": args.weights}).weights
+    return read_settings(flags={"weights": args.weights}).weights
 
 
 def usable(args: argparse.Namespace) -> tuple[EngineCard, ...]:

@@ -89,11 +89,11 @@ def paint(args: argparse.Namespace) -> int:
     from overpaint_backend.jobs.room import has_room
     from overpaint_backend.jobs.spool import Spool
     from overpaint_backend.jobs.store import Store
-    from overpaint_backend.settings import load_settings
+    from overpaint_backend.settings import read_settings
     from overpaint_backend.workers.local import DeviceFault, Loaded, paint_claimed
 
     check_out(args.out)
-    settings = load_settings(flags={"weights": args.weights})
+    settings = read_settings(flags={"weights": args.weights})
     loaded = Loaded(partial(registry.build, device=device(args), weights=settings.weights))
     with tempfile.TemporaryDirectory(prefix="overpaint-") as name:
         store, spool = Store(Path(name) / "jobs.sqlite"), Spool(Path(name) / "spool")

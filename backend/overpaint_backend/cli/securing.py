@@ -87,6 +87,6 @@ def _remove(args: argparse.Namespace) -> int:
 
 
 def _file(args: argparse.Namespace) -> Path:
-    from overpaint_backend.settings import load_settings
+    from overpaint_backend.settings import read_settings
 
-    return load_settings(flags={"folder": args.folder}).tokens
+    return read_settings(flags={"folder": args.folder}).tokens
