@@ -15,7 +15,7 @@ from overpaint.errors import Missing
 from overpaint_backend import cli, registry
 from overpaint_backend.cli.exits import EXITS, exit_code
 from overpaint_backend.server import lives
-from overpaint_backend.settings import Settings
+from overpaint_backend.settings import load_settings
 
 from tests.farm import node
 from tests.serving import guard, serving
@@ -98,7 +98,7 @@ def test_11_a_package_is_not_installed(tmp_path: Path, monkeypatch: pytest.Monke
     assert overpaint("train", "--out", tmp_path / "run") == 11
     monkeypatch.setattr("overpaint_backend.server.find_spec", lambda name: None)
     with pytest.raises(Missing) as refused:
-        lives(Settings(executor="ray"))
+        lives(load_settings(flags={"executor": "ray"}))
     assert exit_code(refused.value) == 11
 
 

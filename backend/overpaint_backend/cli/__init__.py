@@ -54,10 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps({"error": {"field": error.field, "message": error.message, "remedy": error.remedy}}))
         print(f"overpaint: {error}", file=sys.stderr)
         return exit_code(error)
-    except BrokenPipeError:  # whoever read our lines, `head` say, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as well, at its end
-        print("overpaint: output: nobody reads it any more", file=sys.stderr)
-        return 1
     except OSError as error:  # a disk that is full, a folder that is not ours
         if isinstance(error, BrokenPipeError) and _read_enough():
             return exit_code(error)
