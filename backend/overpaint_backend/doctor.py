@@ -23,7 +23,7 @@ from overpaint_backend import registry, weights
 from overpaint_backend.checks import driver_and_torch, network_mount, outside, required
 from overpaint_backend.devices import devices
 from overpaint_backend.media import ffmpeg_binary
-from overpaint_backend.settings import Settings, load_settings
+from overpaint_backend.settings import Settings, read_settings
 
 ROOM = 5 << 30  # bytes; a minute of 1080p in the spool is about a quarter of this
 CLOCKS = 5.0  # seconds that two clocks may differ by
@@ -42,7 +42,7 @@ class Finding:
 
 def examine(folder: Path | None, connect: Callable[[], Client] | None) -> tuple[Finding, ...]:
     """All findings; the server is asked only where `connect` is given."""
-    settings = load_settings(flags={"folder": folder})
+    settings = read_settings(flags={"folder": folder})
     here = (_python, _versions, _ffmpeg, _device)
     found = [finding for part in here for finding in part()]
     found += [*_engines(settings.weights), *_weights(settings.weights), *_folder(settings.folder), *_ports(settings)]

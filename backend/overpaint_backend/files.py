@@ -71,6 +71,12 @@ def gather(files: Files, spool: Keeping) -> tuple[JobSpec, tuple[str, ...]]:
         raise Invalid(
             field="rate", message=f"{footage.path} is pictures, which have no rate", remedy="Give one, --rate 24 say"
         )
+    if files.rate not in (None, rate):
+        raise Invalid(
+            field="rate",
+            message=f"{footage.path} has {rate} frames a second, not {files.rate}",
+            remedy="Leave the rate out: nothing is resampled",
+        )
     given: dict[Input, Path | dict[int, Path]] = ({Input.MASK: files.mask} if files.mask else {}) | files.guides
     sources = {kind: _look(kind, what, footage) for kind, what in given.items()}  # complain before the long read
     frames = tuple(spool.put(frame) for frame in read_frames(footage, span=files.span))

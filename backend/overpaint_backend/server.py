@@ -18,7 +18,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from overpaint.address import host_of, is_here
-from overpaint.errors import Conflict, Invalid, Unavailable
+from overpaint.errors import Conflict, Invalid, Missing
 from overpaint.v1 import service_pb2, service_pb2_grpc
 
 from overpaint_backend.access import Door, check_private
@@ -147,7 +147,7 @@ class Server:
 def lives(settings: Settings) -> dict[str, Callable[[str], None]]:
     """What each worker process does: one for each device here, or one for a whole cluster.
 
-    Raises Unavailable where Ray is asked for and not installed.
+    Raises Missing where Ray is asked for and not installed.
     """
     if settings.ray is None:
         told = {"log_format": settings.log_format}
@@ -156,7 +156,7 @@ def lives(settings: Settings) -> dict[str, Callable[[str], None]]:
         }
     if find_spec("ray") is None:
         what = "Ray is not installed"
-        raise Unavailable(field="executor", message=what, remedy="Say pip install 'overpaint[ray]'")
+        raise Missing(field="executor", message=what, remedy="Say pip install 'overpaint[ray]'")
     return {"ray": partial(_work_on_ray, settings.folder, settings.ray, log_format=settings.log_format)}
 
 

@@ -81,7 +81,17 @@ def read_token(file: Path) -> str:
 
 
 def load_settings(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
-    """Settings from the TOML `file`, then OVERPAINT_* in the environment, then `flags` that are not None."""
+    """`read_settings`, for a server: raises Invalid also where one may not listen so."""
+    settings = read_settings(file, flags)
+    _check(settings)
+    return settings
+
+
+def read_settings(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from the TOML `file`, then OVERPAINT_* in the environment, then `flags` that are not None.
+
+    Raises Invalid. Whether a server may listen so is not asked: who makes its first token, or paints here, is none.
+    """
     values: dict[str, Any] = {"folder": _default_folder()}
     if file is not None:
         try:
@@ -98,27 +108,34 @@ def load_settings(file: Path | None = None, flags: Mapping[str, Any] | None = No
         )
     parsed = {name: _parse(name, value) for name, value in values.items()}
     folder = parsed["folder"]
-    settings = Settings(**{"weights": folder / "weights", "tokens": folder / "tokens.json"} | parsed)
-    _check(settings)
-    return settings
+    return Settings(**{"weights": folder / "weights", "tokens": folder / "tokens.json"} | parsed)
 
 
 def _parse(name: str, value: Any) -> Any:
     if name in ("max_frames", "max_pixels"):
-        try:
-            return int(value)
-        except ValueError:
-            raise Invalid(field=name, message=f"{value!r} is no whole number", remedy="Give a number") from None
+        return _count(name, value)
     if name in ("drain", "keep_days", "quota_gb"):
         return _amount(name, value)
+    if not isinstance(value, str | Path):
+        raise Invalid(field=name, message=f"{value!r} is no text", remedy="Put it into quotes")
     return value if name in ("listen", "web", "log_format", "executor") else Path(value).expanduser().absolute()
+
+
+def _count(name: str, value: Any) -> int:
+    try:
+        count = int(str(value))  # not int(value): 1.5 is no number of frames, and neither is true
+    except ValueError:
+        raise Invalid(field=name, message=f"{value!r} is no whole number", remedy="Give a number") from None
+    if count < 1:
+        raise Invalid(field=name, message=f"{count} would take no job at all", remedy="Give 1 or more")
+    return count
 
 
 def _amount(name: str, value: Any) -> float:
     try:
-        if 0 <= (amount := float(value)) < math.inf:
+        if 0 <= (amount := float(str(value))) < math.inf:
             return amount
-    except (TypeError, ValueError):
+    except ValueError:
         pass
     raise Invalid(field=name, message=f"{value!r} is no amount", remedy="Give 0 or more")
 

@@ -501,18 +501,18 @@ def _check_whole(path: Path, came_from: Path) -> None:
 
 
 def _engine_of(one: Weights):
-    """The engine's own room for weights: `check(name, folder)`, `convert(pickle, target)`. Raises Invalid."""
+    """The engine's own room for weights: `check(name, folder)`, `convert(pickle, target)`. Raises Missing."""
     _needed("torch")
     return importlib.import_module(one.room or f"overpaint_backend.engines.{one.engine}.weights")
 
 
 def _needed(module: str):
-    """A part of the extra `engines`, when it is needed and not before. Raises Invalid."""
+    """A part of the extra `engines`, when it is needed and not before. Raises Missing."""
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise Invalid(
-            field="weights",
+        raise Missing(
+            field="package",
             message=f"this needs {module.partition('.')[0]}, which is not installed here",
             remedy="Say: pip install 'overpaint[engines]'",
         ) from None

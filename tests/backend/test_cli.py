@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -13,7 +14,9 @@ import cv2
 import numpy as np
 import pytest
 from overpaint import wire
-from overpaint_backend.media import probe, read_frames
+from overpaint.clip import Rate, Size
+from overpaint_backend.cli import _parser
+from overpaint_backend.media import movie_writer, probe, read_frames
 
 from tests.faults.proxy import How, Proxy, Way
 from tests.pictures import read_picture
@@ -49,6 +52,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cv2.imwrite(str(folder / "one.png"), mask)
     cv2.imwrite(str(folder / "key.png"), np.full((HEIGHT, WIDTH, 3), 200, np.uint8))
     cv2.imwrite(str(folder / "small.png"), np.zeros((4, 4, 3), np.uint8))
+    size = Size(width=WIDTH, height=HEIGHT)
+    with movie_writer(folder / "movie.mkv", size, Rate(numerator=24), 8) as put:
+        for _ in range(LENGTH):
+            put(np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
     (folder / "text.mp4").write_text("this is no movie")
     return folder
 
@@ -156,6 +163,7 @@ BAD = {
     "a keyframe of another size": ("mask", ["--keyframe", "0={files}/small.png"], 10, "keyframe", "is 4x4"),
     "a keyframe off the clip": ("mask", ["--keyframe", "99={files}/key.png"], 10, "keyframe", "frame 99"),
     "a keyframe without a frame": ("mask", ["--keyframe", "{files}/key.png"], 10, "keyframe", "has no frame"),
+    "a rate that is not the movie's": ("mask", ["--clip", "{files}/movie.mkv", "--rate", "30"], 10, "rate", "24 frames a second, not 30"),
     "a seed out of range": ("mask", ["--seed", "-1"], 10, "seed", "out of range"),
     "a negative feather": ("mask", ["--feather", "-2"], 10, "mask", "feather is -2"),
     "an endless prompt": ("mask", ["--prompt", "x" * 4001], 10, "prompt", "4001 characters"),
@@ -285,6 +293,30 @@ def test_a_server_that_is_not_there_is_said_before_anything_is_read(files: Path,
 def test_a_server_for_other_machines_needs_a_token_and_tls(tmp_path: Path) -> None:
     ran = overpaint("serve", "--listen", "0.0.0.0:0", "--folder", tmp_path / "jobs")
     assert ran.returncode == 10 and "listen: 0.0.0.0:0 can be reached from other machines" in ran.stderr
+
+
+def test_every_verb_and_every_argument_has_a_line_of_help() -> None:
+    def silent(parser: argparse.ArgumentParser) -> Iterator[str]:
+        if not parser.description:
+            yield parser.prog
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for one in action.choices.values():
+                    yield from silent(one)
+            elif not action.help:
+                yield f"{parser.prog} {action.option_strings or action.dest}"
+
+    assert list(silent(_parser())) == []
+
+
+def test_what_serves_nobody_asks_for_no_tls_and_token(tmp_path: Path) -> None:
+    """The environment may say how the server listens; the first token is made all the same."""
+    env = {"OVERPAINT_LISTEN": "0.0.0.0:8765", "OVERPAINT_FOLDER": str(tmp_path / "jobs")}
+    assert overpaint("serve", env=env).returncode == 10
+    for words in (("engines",), ("doctor",), ("token", "add", "anna"), ("token", "list")):
+        ran = overpaint(*words, env=env)
+        assert ran.returncode == 0 and "other machines" not in ran.stderr, words
+    assert "anna" in ran.stdout
 
 
 def test_engines_and_doctor_speak(tmp_path: Path) -> None:

@@ -152,9 +152,19 @@ def test_graphics_cards_are_found_without_torch(
         ({"keep_days": "-1"}, "keep_days: '-1' is no amount"),
         ({"quota_gb": "nan"}, "quota_gb: 'nan' is no amount"),
         ({"max_frames": "many"}, "max_frames: 'many' is no whole number"),
+        ({"max_frames": 1.5}, "max_frames: 1.5 is no whole number"),
+        ({"max_frames": True}, "max_frames: True is no whole number"),
+        ({"max_frames": [1]}, "max_frames: [1] is no whole number"),
+        ({"max_pixels": 0}, "max_pixels: 0 would take no job at all"),
+        ({"drain": True}, "drain: True is no amount"),
+        ({"listen": 8765}, "listen: 8765 is no text"),
+        ({"web": 8766}, "web: 8766 is no text"),
+        ({"folder": 5}, "folder: 5 is no text"),
+        ({"executor": 5}, "executor: 5 is no text"),
+        ({"tokens": True}, "tokens: True is no text"),
     ],
 )
-def test_wrong_settings_are_named(words: dict[str, str], said: str) -> None:
+def test_wrong_settings_are_named(words: dict[str, object], said: str) -> None:
     with pytest.raises(Invalid) as refused:
         load_settings(flags=words)
     assert str(refused.value).startswith(said) and refused.value.remedy

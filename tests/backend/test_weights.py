@@ -110,7 +110,7 @@ def test_what_is_no_weights_is_not_imported(tmp_path: Path) -> None:
 
 def test_without_the_extra_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(Invalid, match="needs huggingface_hub") as caught:
+    with pytest.raises(Missing, match="needs huggingface_hub") as caught:
         weights.fetch("VIRES", tmp_path, lambda offer: True)
     assert "overpaint[engines]" in caught.value.remedy
 
@@ -322,7 +322,7 @@ def test_what_stands_in_the_way_is_said(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(Exhausted, match=r"needs 473 bytes more"):
             weights.fetch("VIRES", tmp_path, lambda offer: True, hub.address)
         hub.files = {"pytorch_model.bin": b"pickle"}
-        with monkeypatch.context() as without, pytest.raises(Invalid, match="needs torch"):
+        with monkeypatch.context() as without, pytest.raises(Missing, match="needs torch"):
             without.setitem(sys.modules, "torch", None)
             weights.fetch("VIRES", tmp_path, lambda offer: True, hub.address)
         assert not hub.asked, "said before the download"

@@ -6,12 +6,16 @@ import errno
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from overpaint.errors import Missing
 from overpaint_backend import cli, registry
-from overpaint_backend.cli.exits import EXITS
+from overpaint_backend.cli.exits import EXITS, exit_code
+from overpaint_backend.server import lives
+from overpaint_backend.settings import load_settings
 
 from tests.farm import node
 from tests.serving import guard, serving
@@ -85,6 +89,17 @@ def test_11_not_there(pack: Pack, tmp_path: Path) -> None:
     pixels = next(path for path in (job / "pixels").rglob("*") if path.is_file())
     pixels.unlink()
     assert overpaint("run", job) == 11
+
+
+def test_11_a_package_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert overpaint("weights", "fetch", "VIRES") == 11
+    monkeypatch.setitem(sys.modules, "overpaint_backend.train.run", None)
+    assert overpaint("train", "--out", tmp_path / "run") == 11
+    monkeypatch.setattr("overpaint_backend.server.find_spec", lambda name: None)
+    with pytest.raises(Missing) as refused:
+        lives(load_settings(flags={"executor": "ray"}))
+    assert exit_code(refused.value) == 11
 
 
 def test_12_a_wrong_checksum(pack: Pack) -> None:

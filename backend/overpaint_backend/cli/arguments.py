@@ -37,7 +37,7 @@ def add_group(verbs: Verbs, name: str, words: str) -> Verbs:
 
 def add_what(group: Verbs, name: str, run: Run, words: str) -> argparse.ArgumentParser:
     """One verb of a group."""
-    made = group.add_parser(name, help=words)
+    made = group.add_parser(name, help=words, description=words)
     made.set_defaults(run=run)
     return made
 
@@ -60,7 +60,8 @@ def note(args: argparse.Namespace, notes: Sequence[str]) -> None:
 
 
 def add_server(to: argparse.ArgumentParser, default: str | None = "127.0.0.1:8765") -> None:
-    to.add_argument("--server", default=os.environ.get("OVERPAINT_SERVER", default), metavar="HOST:PORT")
+    words = f"{default or 'none'} unless said (or OVERPAINT_SERVER says it)"
+    to.add_argument("--server", default=os.environ.get("OVERPAINT_SERVER", default), metavar="HOST:PORT", help=words)
     to.add_argument("--token-file", type=Path, help="holds the server's token (or OVERPAINT_TOKEN does)")
     for name, kind, words in (
         ("certificate", Path, "PEM that the server's TLS certificate is checked against"),
@@ -96,9 +97,9 @@ def add_weights(to: argparse.ArgumentParser) -> None:
 
 
 def weights_root(args: argparse.Namespace) -> Path:
-    from overpaint_backend.settings import load_settings
+    from overpaint_backend.settings import read_settings
 
-    return load_settings(flags={"weights": args.weights}).weights
+    return read_settings(flags={"weights": args.weights}).weights
 
 
 def usable(args: argparse.Namespace) -> tuple[EngineCard, ...]:

@@ -43,7 +43,7 @@ def add_verbs(verbs: Verbs) -> None:
 
     one = add_verb(verbs, "plan", plan, "the windows of a sealed job, and tasks for a farm")
     _add_job(one)
-    one.add_argument("--chunk", type=int, default=1, metavar="N", help="windows in a task")
+    one.add_argument("--chunk", type=int, default=1, metavar="N", help="windows in a task; 1 unless said")
     add_json(one)
 
     one = add_verb(verbs, "run", run, "paint a sealed job, or a part of it")
@@ -106,10 +106,9 @@ def _add_connection(to: argparse.ArgumentParser) -> None:
 
 def _windows(text: str) -> range:
     first, _, last = text.partition("-")
-    found = range(int(first), int(last or first) + 1)
-    if not found:
-        raise ValueError("no window")
-    return found
+    if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) < int(first):
+        raise argparse.ArgumentTypeError(f"{text!r} is not FIRST-LAST: say 3-5, or 3")
+    return range(int(first), int(last or first) + 1)
 
 
 def pack(args: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ Figures: TypeAlias = dict[str, Any]
 
 def add_verbs(verbs: Verbs) -> None:
     _add_eval(verbs)
-    group = add_group(verbs, "bench", "measure")
+    group = add_group(verbs, "bench", "measure time, work, bytes and memory")
     _add_wire(group)
     _add_ui(group)
     _add_flops(group)
@@ -56,7 +56,7 @@ def _add_eval(verbs: Verbs) -> None:
     one.add_argument("--seed", type=int, default=0, help="of the drawn clips; each gives others")
     one.add_argument("--folder", type=Path, help="the data set")
     one.add_argument("--clips", type=int, help="how many: 100 drawn ones unless said, or all of the folder")
-    one.add_argument("--engine", default="vires-small")
+    one.add_argument("--engine", default="vires-small", help="vires-small unless said")
     add_option(one)
     one.add_argument("--backbone", metavar="MODULE:OBJECT", help="for frame and text consistency: CLIP, say")
     one.add_argument("--flow", metavar="MODULE:OBJECT", help="for the warp error: RAFT, say; OpenCV's DIS unless given")
@@ -90,7 +90,7 @@ def evaluate(args: argparse.Namespace) -> Figures:
 def _add_wire(group: Verbs) -> None:
     one = add_what(group, "wire", _shown(wire), "our stream against PNG over HTTP")
     one.add_argument("--clip", type=Path, help="movie to measure with; a generated one unless given")
-    one.add_argument("--repeats", type=int, default=5)
+    one.add_argument("--repeats", type=int, default=5, help="5 unless said; the median counts")
     add_json(one)
 
 
@@ -106,7 +106,7 @@ def _add_ui(group: Verbs) -> None:
     one = add_what(group, "ui", _shown(ui), words)
     one.add_argument("--blender", type=Path, required=True, help="a Python with the bpy module")
     one.add_argument("--extension", type=Path, required=True, help="the add-on's zip")
-    one.add_argument("--frames", type=int, default=300, help="of 1920x1080")
+    one.add_argument("--frames", type=int, default=300, help="of 1920x1080; 300 unless said")
     add_json(one)
 
 
@@ -120,10 +120,14 @@ def _add_memory(group: Verbs) -> None:
     words = "the most memory that server, worker and client take, for clips of several lengths"
     one = add_what(group, "memory", _shown(memory), words)
     one.add_argument(
-        "--seconds", type=int, nargs="+", default=[10, 60, 600], help="of each clip, at 24 frames a second"
+        "--seconds",
+        type=int,
+        nargs="+",
+        default=[10, 60, 600],
+        help="of each clip, at 24 frames a second; 10 60 600 unless said",
     )
-    one.add_argument("--width", type=int, default=1920, metavar="PIXELS")
-    one.add_argument("--height", type=int, default=1080, metavar="PIXELS")
+    one.add_argument("--width", type=int, default=1920, metavar="PIXELS", help="1920 unless said")
+    one.add_argument("--height", type=int, default=1080, metavar="PIXELS", help="1080 unless said")
     add_json(one)
 
 
@@ -139,14 +143,14 @@ def memory(args: argparse.Namespace) -> Figures:
 def _add_flops(group: Verbs) -> None:
     words = "the work of a clip, counted: the same on every machine"
     one = add_what(group, "flops", _shown(flops), words)
-    one.add_argument("--engine", default="vires")
-    one.add_argument("--frames", type=int, default=51)
-    one.add_argument("--size", type=int, default=512, metavar="PIXELS", help="of each side")
+    one.add_argument("--engine", default="vires", help="vires, the only one that can be measured so")
+    one.add_argument("--frames", type=int, default=51, help="of the clip; 51 unless said")
+    one.add_argument("--size", type=int, default=512, metavar="PIXELS", help="of each side; 512 unless said")
     one.add_argument(
         "--mask", type=Path, help="movie or pictures: where the sketch is; it may be anywhere unless given"
     )
-    one.add_argument("--text", type=int, default=150, metavar="TOKENS", help="length of the prompt")
-    one.add_argument("--steps", type=int, default=30)
+    one.add_argument("--text", type=int, default=150, metavar="TOKENS", help="length of the prompt; 150 unless said")
+    one.add_argument("--steps", type=int, default=30, help="from noise to picture; 30 unless said")
     add_json(one)
 
 
@@ -183,11 +187,13 @@ def shortcuts(args: argparse.Namespace) -> Figures:
 def _add_scale(group: Verbs) -> None:
     words = "how much more several workers paint than one, with windows that cost a fixed time"
     one = add_what(group, "scale", _shown(scale), words)
-    one.add_argument("--executor", choices=["local", "ray", "both"], default="both")
-    one.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
-    one.add_argument("--jobs", type=int, default=4)
-    one.add_argument("--windows", type=int, default=4, help="of each job")
-    one.add_argument("--seconds", type=float, default=4.0, help="that a window takes")
+    one.add_argument(
+        "--executor", choices=["local", "ray", "both"], default="both", help="who paints; both unless said"
+    )
+    one.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="how many; 1 2 4 unless said")
+    one.add_argument("--jobs", type=int, default=4, help="that are painted together; 4 unless said")
+    one.add_argument("--windows", type=int, default=4, help="of each job; 4 unless said")
+    one.add_argument("--seconds", type=float, default=4.0, help="that a window takes; 4 unless said")
     add_json(one)
 
 
@@ -199,7 +205,7 @@ def scale(args: argparse.Namespace) -> Figures:
 
 def _add_model(to: argparse.ArgumentParser, *, frames: int, size: int, steps: int) -> None:
     """The numbers are those of a CPU, unless others are said."""
-    to.add_argument("--engine", default="vires")
+    to.add_argument("--engine", default="vires", help="vires, the only one that can be measured so")
     to.add_argument("--weights", type=Path, help="random ones unless given; on a CPU those are of a small model")
     to.add_argument("--frames", type=int, help=f"51 unless said; {frames} on a CPU")
     to.add_argument("--size", type=int, metavar="PIXELS", help=f"of each side: 512 unless said; {size} on a CPU")
@@ -211,7 +217,7 @@ def _add_model(to: argparse.ArgumentParser, *, frames: int, size: int, steps: in
 def _add_incremental(group: Verbs) -> None:
     words = "how much is painted again after a small change of the sketch, and of a keyframe, through a server"
     one = add_what(group, "incremental", _shown(incremental), words)
-    one.add_argument("--windows", type=int, default=10, help="of the clip")
+    one.add_argument("--windows", type=int, default=10, help="of the clip; 10 unless said")
     add_json(one)
 
 
@@ -224,8 +230,8 @@ def incremental(args: argparse.Namespace) -> Figures:
 def _add_load(group: Verbs) -> None:
     words = "many clients at once on one server: nothing lost, nothing wrong, nobody left behind"
     one = add_what(group, "load", _shown(load), words)
-    one.add_argument("--clients", type=int, default=32)
-    one.add_argument("--jobs", type=int, default=200, help="of all clients together")
+    one.add_argument("--clients", type=int, default=32, help="at once; 32 unless said")
+    one.add_argument("--jobs", type=int, default=200, help="of all clients together; 200 unless said")
     add_json(one)
 
 

@@ -64,10 +64,11 @@ def add_request(to: argparse.ArgumentParser, out: str = "folder for the take; mu
     to.add_argument("--depth", action="append", metavar="[FRAME=]PATH", help="likewise")
     to.add_argument("--edge", action="append", metavar="[FRAME=]PATH", help="likewise")
     to.add_argument("--keyframe", action="append", metavar="FRAME=PATH", help="a finished picture (repeat)")
-    to.add_argument("--task", choices=[task.value for task in Task], default=Task.REPAINT.value)
-    to.add_argument("--prompt", default="")
-    to.add_argument("--negative-prompt", default="")
-    to.add_argument("--seed", type=int, default=0)
+    words = "what to do inside the mask; repaint unless said"
+    to.add_argument("--task", choices=[task.value for task in Task], default=Task.REPAINT.value, help=words)
+    to.add_argument("--prompt", default="", help="what should be there, in words")
+    to.add_argument("--negative-prompt", default="", help="what to keep away from, in words")
+    to.add_argument("--seed", type=int, default=0, help="another one gives another take; 0 unless said")
     to.add_argument("--engine", help="the one that suits what is given, unless said; see `overpaint engines`")
     add_option(to)
     to.add_argument("--grow", type=float, default=0.0, help="widen the mask by so many pixels")
@@ -78,7 +79,10 @@ def add_request(to: argparse.ArgumentParser, out: str = "folder for the take; mu
 
 
 def _rate(text: str) -> Rate:
-    return Rate.of(Fraction(text))
+    try:
+        return Rate.of(Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate: say 24, or 24000/1001") from None
 
 
 def paint(args: argparse.Namespace) -> int:
@@ -89,11 +93,11 @@ def paint(args: argparse.Namespace) -> int:
     from overpaint_backend.jobs.room import has_room
     from overpaint_backend.jobs.spool import Spool
     from overpaint_backend.jobs.store import Store
-    from overpaint_backend.settings import load_settings
+    from overpaint_backend.settings import read_settings
     from overpaint_backend.workers.local import DeviceFault, Loaded, paint_claimed
 
     check_out(args.out)
-    settings = load_settings(flags={"weights": args.weights})
+    settings = read_settings(flags={"weights": args.weights})
     loaded = Loaded(partial(registry.build, device=device(args), weights=settings.weights))
     with tempfile.TemporaryDirectory(prefix="overpaint-") as name:
         store, spool = Store(Path(name) / "jobs.sqlite"), Spool(Path(name) / "spool")

@@ -28,7 +28,7 @@ def add_verbs(verbs: Verbs) -> None:
         add.add_argument(f"--max-{field.name}", type=int, default=0, metavar="N", help=LIMITS[field.name])
     listing = add_what(group, "list", _list, "who has one, and what it is good for")
     remove = add_what(group, "remove", _remove, "from the next call on it is worth nothing; its jobs stay")
-    remove.add_argument("name")
+    remove.add_argument("name", help="as `overpaint token list` shows it")
     for one in (add, listing, remove):
         one.add_argument("--folder", type=Path, help="the server's, where jobs and pixels are kept")
         add_json(one)
@@ -87,6 +87,6 @@ def _remove(args: argparse.Namespace) -> int:
 
 
 def _file(args: argparse.Namespace) -> Path:
-    from overpaint_backend.settings import load_settings
+    from overpaint_backend.settings import read_settings
 
-    return load_settings(flags={"folder": args.folder}).tokens
+    return read_settings(flags={"folder": args.folder}).tokens

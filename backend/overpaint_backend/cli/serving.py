@@ -33,14 +33,18 @@ def add_verbs(verbs: Verbs) -> None:
     one.add_argument("--key", type=Path, help="TLS key, PEM")
     one.add_argument("--web", metavar="HOST:PORT", help="web page, /health and /metrics; none unless said")
     one.add_argument("--log-format", choices=["text", "json"], help="one line for each event; text unless said")
-    one.add_argument("--drain", type=float, metavar="SECONDS", help="that running windows may take to end at a stop")
+    one.add_argument(
+        "--drain", type=float, metavar="SECONDS", help="that running windows may take to end at a stop; 0 unless said"
+    )
     one.add_argument(
         "--log-prompts",
         action="store_true",
         help="say failures in their own words in the log, prompts and paths included",
     )
     one.add_argument("--executor", metavar="local|ray[:ADDRESS]", help="who paints; this machine's devices unless said")
-    one.add_argument("--settings", type=Path, help="TOML file with the same names")
+    one.add_argument(
+        "--settings", type=Path, help="TOML file with the same names, _ for -; also max_frames and max_pixels"
+    )
     one.add_argument(
         "--with-parent", action="store_true", help="stop when standard input ends, as it does with Blender"
     )

@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-from overpaint.errors import Unavailable
+from overpaint.errors import Missing
 
 from overpaint_backend.cli.arguments import Verbs, add_verb, add_weights, weights_root
 
@@ -31,7 +31,7 @@ def train(args: argparse.Namespace) -> int:
         room = importlib.import_module("overpaint_backend.train.run")
     except ModuleNotFoundError as error:
         what = f"{error.name} is needed, and it is not installed"
-        raise Unavailable(field="train", message=what, remedy="Say pip install 'overpaint[engines]'") from None
+        raise Missing(field="train", message=what, remedy="Say pip install 'overpaint[engines]'") from None
     run = room.train(
         settings,
         args.out,

@@ -19,7 +19,7 @@ def add_verbs(verbs: Verbs) -> None:
     one.add_argument("--blender", type=Path, required=True, help="a Python with the bpy module")
     one.add_argument("--extension", type=Path, required=True, help="the add-on's zip")
     one.add_argument("--cache", type=Path, default=Path(".cache/clips"), help="where the clip is kept")
-    one.add_argument("--out", type=Path, default=Path("out/demo"))
+    one.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for what comes of it")
 
 
 def doctor(args: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from overpaint.clip import Clip, Rate, Size
 from overpaint.edit import Edit, Guide, GuideKey, Input, Knot, Stroke, Task
-from overpaint.errors import Internal, Unavailable
+from overpaint.errors import Internal, Missing, Unavailable
 from overpaint.job import EventKind, JobSpec, JobState
 
 from overpaint_backend.cluster import read_cluster
@@ -46,7 +46,7 @@ OBJECTS = 96 << 20  # bytes of each node's object store
 def bench_scale(executor: str, workers: Sequence[int], jobs: int, windows: int, seconds: float) -> dict[str, Any]:
     """Paint `jobs` jobs of `windows` windows, each of which takes `seconds`, with each number of `workers`.
 
-    `executor` is local, ray or both. Raises Unavailable where Ray is asked for and not installed.
+    `executor` is local, ray or both. Raises Missing where Ray is asked for and not installed.
     """
     bench = _Bench(windows=windows, seconds=seconds)
     several, one = [windows] * jobs, [windows * jobs]
@@ -168,7 +168,7 @@ def _ray(count: int, store: Store, folder: Path) -> Generator[None, None, None]:
         from ray.cluster_utils import Cluster
     except ModuleNotFoundError:
         what = "Ray is not installed"
-        raise Unavailable(field="executor", message=what, remedy="Say pip install 'overpaint[ray]'") from None
+        raise Missing(field="executor", message=what, remedy="Say pip install 'overpaint[ray]'") from None
     small: dict[str, Any] = {"object_store_memory": OBJECTS}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **small})
     try:

@@ -29,7 +29,7 @@ from overpaint_backend.engine import (
     WindowOutput,
 )
 from overpaint_backend.quiet import asked, failure
-from overpaint_backend.settings import load_settings
+from overpaint_backend.settings import read_settings
 from overpaint_backend.workers.local import broke_the_device
 
 LOOK = 0.2  # seconds between two looks at how far a window is
@@ -63,7 +63,7 @@ class DeviceActor:
     """Paints windows with one device of the cluster. It keeps an engine at hand, and nothing that would be missed."""
 
     def __init__(self) -> None:
-        self._weights = load_settings().weights  # of this machine: OVERPAINT_WEIGHTS says where
+        self._weights = read_settings().weights  # of this machine: OVERPAINT_WEIGHTS says where
         self._device = devices()[0]  # Ray shows the actor the one graphics card that is its own
         self._engine: Engine | None = None
         self._words: Edit | None = None

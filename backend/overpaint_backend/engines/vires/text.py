@@ -115,8 +115,11 @@ def empty_encoder(folder: Path) -> T5EncoderModel:
 
 def _keep(values: Float32[Tensor, "l c"], path: Path) -> None:
     """Write it whole or not at all: another process may be looking for it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    except OSError:  # weights may lie on a share that is read-only: then the prompt is encoded anew each time
+        return
     os.close(handle)
     save_file({"values": values}, name)
     Path(name).replace(path)

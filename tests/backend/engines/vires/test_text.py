@@ -81,6 +81,11 @@ def test_a_prompt_that_is_known_needs_no_encoder(root: Path, monkeypatch: pytest
     assert {path.suffix for path in (root / "cache" / "text").iterdir()} == {".safetensors"}
 
 
+def test_weights_in_a_folder_that_takes_no_files_do_as_well(root: Path) -> None:
+    (root / "cache").write_text("stands for a share that is read-only: root may write anywhere")
+    assert len(encoder(root).encode(PROMPT).values)
+
+
 def test_other_weights_or_another_type_are_not_served_from_the_cache(root: Path, tmp_path: Path) -> None:
     values = encoder(root).encode(PROMPT).values
     rough = encoder(root, torch.bfloat16).encode(PROMPT).values
