@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 CHUNK_BYTES = 2**20
 THREADS = min(4, os.cpu_count() or 1)
-_AHEAD = THREADS + 1  # frames at work at once: one more than threads, so that none waits
+AHEAD = THREADS + 1  # frames at work at once: one more than threads, so that none waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def in_order(works: Iterable[Callable[[], T]]) -> Iterator[T]:
     with _workers() as workers:
         for work in works:
             pending.append(workers.submit(work))
-            if len(pending) >= _AHEAD:
+            if len(pending) >= AHEAD:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
@@ -77,7 +77,7 @@ def unpack(chunks: Iterable[Chunk], limits: Limits) -> Generator[tuple[str, Pixe
             mine: Future[Pixels] = Future()
             pending.append(workers.submit(_opened, encoded, before, mine))
             before = mine
-            while pending and (len(pending) >= _AHEAD or pending[0].done()):
+            while pending and (len(pending) >= AHEAD or pending[0].done()):
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
