@@ -154,6 +154,15 @@ _TABLE: dict[tuple[JobState, EventKind], JobState] = {
 }
 
 
+_ASKED = {
+    E.PAUSED: "be paused",
+    E.RESUMED: "be resumed",
+    E.MOVED_UP: "be moved to the front of the queue",
+    E.RETRIED: "be tried again",
+}
+"""What people ask for, in their words."""
+
+
 def advance(state: JobState | None, kind: EventKind) -> JobState:
     """The state after `kind` happened in `state` (None: there was no job yet). Raises Conflict where it cannot."""
     if state is None and kind is E.OPENED:
@@ -161,7 +170,7 @@ def advance(state: JobState | None, kind: EventKind) -> JobState:
     if state is None or (state, kind) not in _TABLE:
         raise Conflict(
             field="job",
-            message=f"a job that is {state or 'unknown'} cannot take the event {kind}",
+            message=f"a job that is {state or 'unknown'} cannot {_ASKED.get(kind, f'take the event {kind}')}",
             remedy="Look at the job's state first",
         )
     return _TABLE[state, kind]
