@@ -22,7 +22,7 @@ from overpaint.sealed import seal
 from ..core.variants import thumbnail
 from .pictures import read_png, write_png
 
-THREADS = 4  # so that a cancel never waits behind an upload or a fetch
+THREADS = 4  # of each kind
 
 
 class Courier:
@@ -35,12 +35,15 @@ class Courier:
         self.away = False
         self._client = client
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="overpaint")
+        # What sends and fetches lasts as long as the line, or the server's absence: no cancel may wait behind it.
+        self._lasting = ThreadPoolExecutor(THREADS, thread_name_prefix="overpaint-lasting")
         self._watches: dict[str, _Watch] = {}
 
     def close(self) -> None:
         """Let go of the connection; calls under way end with an error."""
         self._client.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._lasting):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def sent_bytes(self) -> int:
@@ -57,13 +60,13 @@ class Courier:
         return self._pool.submit(lambda: digest(read()))
 
     def send(self, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Future[JobState]:
-        return self._pool.submit(lambda: self._client.send(spec, read, cut=self._hear))
+        return self._lasting.submit(lambda: self._client.send(spec, read, cut=self._hear))
 
     def _hear(self, cut: OverpaintError | None) -> None:
         self.away = cut is not None
 
     def seal(self, folder: Path, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Future[Path]:
-        return self._pool.submit(seal, folder, spec, read)
+        return self._lasting.submit(seal, folder, spec, read)
 
     def read(self, file: Path) -> np.ndarray:
         return read_png(file)
@@ -106,7 +109,7 @@ class Courier:
         return found
 
     def fetch(self, job_id: str, folder: Path, length: int) -> Future[Sequence[Path]]:
-        return self._pool.submit(self._fetch, job_id, folder, length)
+        return self._lasting.submit(self._fetch, job_id, folder, length)
 
     def _fetch(self, job_id: str, folder: Path, length: int) -> Sequence[Path]:
         folder.mkdir(parents=True, exist_ok=True)
