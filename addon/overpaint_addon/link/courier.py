@@ -13,7 +13,7 @@ from overpaint.client import Client
 from overpaint.clip import Depth, Size
 from overpaint.codec import digest
 from overpaint.edit import Edit
-from overpaint.errors import OverpaintError, Unavailable
+from overpaint.errors import Cancelled, OverpaintError, Unavailable
 from overpaint.guide_call import GuideCall
 from overpaint.job import JobEvent, JobSpec, JobState
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
@@ -38,6 +38,7 @@ class Courier:
         # What sends and fetches lasts as long as the line, or the server's absence: no cancel may wait behind it.
         self._lasting = ThreadPoolExecutor(THREADS, thread_name_prefix="overpaint-lasting")
         self._watches: dict[str, _Watch] = {}
+        self._given_up: set[str] = set()
 
     def close(self) -> None:
         """Let go of the connection; calls under way end with an error."""
@@ -60,7 +61,24 @@ class Courier:
         return self._pool.submit(lambda: digest(read()))
 
     def send(self, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Future[JobState]:
-        return self._lasting.submit(lambda: self._client.send(spec, read, cut=self._hear))
+        return self._lasting.submit(self._send, spec, read)
+
+    def _send(self, spec: JobSpec, read: Callable[[str], np.ndarray]) -> JobState:
+        def check() -> None:
+            if spec.id in self._given_up:
+                raise Cancelled(field="job", message="the job was cancelled")
+
+        def read_on(name: str) -> np.ndarray:
+            check()
+            return read(name)
+
+        def hear(cut: OverpaintError | None) -> None:
+            self._hear(cut)
+            check()
+
+        check()
+        state = self._client.send(spec, read_on, cut=hear)
+        return self._client.cancel(spec.id) if spec.id in self._given_up else state
 
     def _hear(self, cut: OverpaintError | None) -> None:
         self.away = cut is not None
@@ -80,6 +98,7 @@ class Courier:
         return self._pool.submit(write)
 
     def cancel(self, job_id: str) -> Future[JobState]:
+        self._given_up.add(job_id)  # should it be on its way, or the server be away
         return self._pool.submit(self._client.cancel, job_id)
 
     def make_guide(self, order: GuideOrder, read: Callable[[str], np.ndarray]) -> Making:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,16 +18,21 @@ from overpaint.client import Client
 from overpaint.clip import Clip, Rate, Size
 from overpaint.codec import digest
 from overpaint.edit import Edit, Guide, GuideKey, Input, Task
+from overpaint.errors import Cancelled
 from overpaint.job import JobSpec, JobState
+from overpaint_addon.core.draft import Draft
+from overpaint_addon.core.steps import AWAY
+from overpaint_addon.core.submit import submit
 from overpaint_addon.link.courier import Courier
 
-from tests.fakes import clip_frames
+from tests.fakes import FakeTickets, FakeTimeline, clip_frames, held_mask
 from tests.serving import serving
 
 FRAMES = clip_frames(4)
 MASK = np.zeros((24, 32), np.uint8)
 MASK[6:15, 10:20] = 255
 PIXELS = {digest(one): one for one in (*FRAMES, MASK)}
+DRAFT = Draft(engine="toy", task=Task.REPAINT, prompt="a red coat", seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -57,4 +66,33 @@ def test_law_7_a_cancel_does_not_wait_for_uploads_however_many_there_are(live: s
         assert all(one.result(30) for one in uploads)
     finally:
         go.set()
+        courier.close()
+
+
+def test_what_was_cancelled_while_the_server_was_away_is_not_painted_when_it_is_back(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    courier, tickets = Courier(Client(address, patience=math.inf)), FakeTickets()
+    sent: list[Future[JobState]] = []
+    send = courier.send
+    courier.send = lambda *given: sent.append(send(*given)) or sent[-1]  # type: ignore[method-assign]
+    job_id = uuid.uuid4().hex
+    try:
+        with serving(tmp_path / "jobs", listen=address) as server:
+            with Client(address) as other:
+                other.send(a_spec(), PIXELS.__getitem__)  # so that the next job lacks no pixels
+            timeline = FakeTimeline(FRAMES, (held_mask(MASK),), tmp_path)
+            steps = submit(timeline, courier, tickets, DRAFT, job_id)
+            while not sent:
+                if next(steps).stage == "reading the strip":
+                    server.kill()
+        while next(steps).stage != AWAY:
+            time.sleep(0.01)
+        steps.close()  # the artist has cancelled it: nobody holds a ticket
+        with serving(tmp_path / "jobs", listen=address), Client(address, patience=30) as other:
+            assert isinstance(sent[0].exception(30), Cancelled)
+            other.send(a_spec(), PIXELS.__getitem__)  # gRPC takes a moment to see that the server is back
+            queued = {one.id for one in other.jobs() if one.state not in (JobState.OPEN, JobState.CANCELLED)}
+            assert queued and job_id not in queued
+    finally:
         courier.close()
