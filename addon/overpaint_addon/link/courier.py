@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from overpaint.codec import digest
 from overpaint.edit import Edit
 from overpaint.errors import Cancelled, OverpaintError, Unavailable
 from overpaint.guide_call import GuideCall
-from overpaint.job import JobEvent, JobSpec, JobState
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
 from overpaint.sealed import seal
 
@@ -203,7 +204,11 @@ class _Watch:
     def _run(self, watching: Iterator[JobEvent]) -> None:
         try:
             for event in watching:
-                self.events.append(event)
+                if self.events and self.events[-1].kind is event.kind is EventKind.PROGRESS:
+                    # Hours of progress, and their pictures, are not for keeping: whoever follows wants the newest.
+                    self.events[-1] = replace(event, picture=event.picture or self.events[-1].picture)
+                else:
+                    self.events.append(event)
         except OverpaintError as error:
             self.error = error
         self.ended = True

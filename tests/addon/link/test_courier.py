@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from overpaint.clip import Clip, Rate, Size
 from overpaint.codec import digest
 from overpaint.edit import Edit, Guide, GuideKey, Input, Task
 from overpaint.errors import Cancelled
-from overpaint.job import JobSpec, JobState
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState, Picture
 from overpaint_addon.core.draft import Draft
 from overpaint_addon.core.steps import AWAY
 from overpaint_addon.core.submit import submit
@@ -96,3 +97,32 @@ def test_what_was_cancelled_while_the_server_was_away_is_not_painted_when_it_is_
             assert queued and job_id not in queued
     finally:
         courier.close()
+
+
+class Talking:
+    """A client whose job tells how far it is, again and again."""
+
+    def __init__(self, events: list[JobEvent]) -> None:
+        self.told = events
+
+    def watch(self, job: str, after: int, cut: object) -> Iterator[JobEvent]:
+        yield from self.told
+
+
+def test_of_a_job_that_nobody_follows_only_the_newest_progress_is_held() -> None:
+    picture = Picture(width=1, height=1, rgb=b"rgb")
+    kinds = [EventKind.STARTED, *[EventKind.PROGRESS] * 10_000, EventKind.WINDOW_DONE, *[EventKind.PROGRESS] * 10_000]
+    events = [JobEvent(number=number, kind=kind, at=0.0) for number, kind in enumerate(kinds, 1)]
+    events[15_000] = replace(events[15_000], picture=picture)
+    courier = Courier(Talking(events))  # type: ignore[arg-type]
+    until = time.monotonic() + 10
+    while not (held := courier.events("a" * 32, 0)) or held[-1].number < len(events):
+        assert time.monotonic() < until, "not all was heard"
+        time.sleep(0.01)
+    assert [(one.number, one.kind) for one in held] == [
+        (1, EventKind.STARTED),
+        (10_001, EventKind.PROGRESS),
+        (10_002, EventKind.WINDOW_DONE),
+        (20_002, EventKind.PROGRESS),
+    ]
+    assert held[-1].picture == picture  # the newest that there was
