@@ -32,7 +32,8 @@ def show(selection: Selection, patch: Path, picture: Path) -> None:
     clear(scene)
     top = max((source, *variants.strips_of(scene, source)), key=lambda one: one.channel)
     channel = takes.free_channel(scene, top, selection.start, selection.start + 1)
-    strip = takes.new_strip(scene, stack.owner(scene, source), "Preview", [patch], channel, selection.start)
+    holder = stack.owner(scene, source)
+    strip = takes.new_strip(holder, "Preview", [patch], channel, selection.start, selection.percentage)
     source[variants.MARK] = source.get(variants.MARK) or uuid.uuid4().hex
     strip[PICTURE], strip[variants.SOURCE] = str(picture), source[variants.MARK]
 

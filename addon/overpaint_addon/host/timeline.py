@@ -103,6 +103,8 @@ def _selection(scene: Any, strip: Any) -> Selection:
         rate=rate(scene.render),
         depth=media.depth(strip),
         keyframes=keyframes.frames(scene, strip, shown.start, len(shown)),
+        content=versions.content_start_of(strip),
+        percentage=scene.render.resolution_percentage,
     )
     return guides.guided(selection, scene, strip)
 
