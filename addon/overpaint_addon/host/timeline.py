@@ -28,14 +28,18 @@ class BlenderTimeline:
         return _selection(scene, active_strip(scene))
 
     def read_selections(self) -> tuple[Selection, ...]:
-        """The active strip, and every other selected one beside it that is no take. Raises Invalid as `read_selection`."""
+        """The active strip, and every other selected one beside it that is no take and no preview.
+
+        Raises Invalid as `read_selection`.
+        """
         scene = versions.sequencer_scene(bpy.context)
         active = active_strip(scene)
         beside = stack.owner(scene, active).strips if active.select else ()
         others = [
             one
             for one in beside
-            if one.select and one != active and one.type in media.KINDS and variants.REQUEST not in one
+            if one.select and one != active and one.type in media.KINDS
+            if variants.REQUEST not in one and preview.PICTURE not in one
         ]
         return tuple(_selection(scene, one) for one in (active, *others))
 

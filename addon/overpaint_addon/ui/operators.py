@@ -72,7 +72,8 @@ class OVERPAINT_OT_export_for_farm(Long, bpy.types.Operator):
         if not self.filepath:
             raise Invalid(field="folder", message="no folder was named", remedy="Name a new folder")
         folder, job_id = Path(bpy.path.abspath(self.filepath)), uuid.uuid4().hex
-        steps = export(now.timeline, now.backend(), fields.draft(), job_id, folder)
+        selection = now.timeline.read_selection()
+        steps = export(now.timeline, now.backend(), fields.draft(), job_id, folder, selection)
         run = now.start(steps, job_id, name=say("Export for Farm"))
         return _wait(self, run) if wait else None
 

@@ -119,11 +119,17 @@ def test_live_previews_each_change_once_and_captures_once(blender, extension, me
         "nothing changed": 1,
         "mask moved": 2,
         "prompt changed": 3,
+        "the strip changed too": [4, 2],
         "off": None,
         "at once": 1,
-        "captures": 1,
+        "captures": 2,
         "above": [["Preview", 2, True]],
     }
+
+
+def test_a_button_paints_what_was_chosen_when_it_was_pressed(blender, extension, media, server):
+    found = blender("choosing.pressed", extension=extension, media=media, server=server)
+    assert found == {"takes": [1, 0], "preview": 8, "selected": ["other", "source"]}
 
 
 def test_law_1_an_accepted_keyframe_is_carried_through_the_strip(look):

@@ -304,7 +304,7 @@ def previewed(extension: str, media: str, server: str, folder: str) -> dict[str,
 def live(extension: str, media: str, server: str) -> dict[str, Any]:
     """Live: one preview for each change, none while nothing changes, and never two at once."""
     session = painting.install(extension, server)
-    scene, _ = painting.edit(media)
+    scene, source = painting.edit(media)
     scene.frame_set(8)
     preview = room("ui.preview")
     bpy.context.window_manager.overpaint_live = True
@@ -344,9 +344,42 @@ def live(extension: str, media: str, server: str) -> dict[str, Any]:
     scene.overpaint.prompt = "a blue coat"
     for_seconds(1.0)
     found["prompt changed"] = len(begun)
+    source.crop.max_x = 10
+    scene.overpaint.prompt = "a green coat"
+    for_seconds(1.0)
+    found["the strip changed too"] = [len(begun), len(children)]
     bpy.context.window_manager.overpaint_live = False
     found["off"] = preview.look()
     return found | {"at once": most, "captures": len(children), "above": above()}
+
+
+def pressed(extension: str, media: str, server: str) -> dict[str, Any]:
+    """The buttons, and then another strip and another frame before the timer's first tick: what they were pressed for."""
+    session = painting.install(extension, server)
+    scene, source = painting.edit(media)
+    other = stage.add(scene.sequence_editor.strips, Path(media) / "movie8.mkv", start=20, name="other")
+    versions, shell = room("host.versions"), type("Shell", (), {})()
+
+    def press(button: Any) -> None:
+        scene.frame_set(8)
+        scene.sequence_editor.active_strip = source
+        button.begin(shell, bpy.context, wait=False)
+        scene.frame_set(22)
+        scene.sequence_editor.active_strip = other
+        until = time.monotonic() + 60
+        while session.runs:
+            assert time.monotonic() < until, session.rows()
+            session.pump.tick()
+            time.sleep(0.01)
+
+    press(room("ui.takes").OVERPAINT_OT_paint_takes)
+    found: dict[str, Any] = {"takes": [len(known(source)), len(known(other))]}
+    press(room("ui.preview").OVERPAINT_OT_preview_frame)
+    preview = room("host.preview").shown(scene)
+    found["preview"] = versions.start_of(preview)
+    for one in scene.sequence_editor.strips:
+        one.select = True
+    return found | {"selected": [one.strip for one in session.timeline.read_selections()]}
 
 
 def keyed(extension: str, media: str, server: str, folder: str) -> dict[str, Any]:
