@@ -73,6 +73,11 @@ def test_files_of_discarded_takes_go_when_nothing_needs_them(look):
     }
 
 
+def test_files_of_discarded_takes_stay_where_another_version_of_the_blend_may_need_them(look):
+    there = [True, True]
+    assert look("saved_as") == {"at once": there, "later": there, "in the first": there}
+
+
 def test_law_10_settings_come_back_from_the_list_and_from_the_strip_alone(look):
     found = look("restored")
     asked = ["toy", "replace", COAT, "", 0, 0.0]

@@ -172,6 +172,28 @@ def discarded(extension: str, media: str, server: str, folder: str) -> dict[str,
     return found
 
 
+def saved_as(extension: str, media: str, server: str, folder: str) -> dict[str, list[bool]]:
+    """Two files of one edit: what the second discards, the first may still need, now and in a later session."""
+    begun(extension, media, server, folder, 2)
+    first, second, found = bpy.data.filepath, str(Path(folder) / "edit_v2.blend"), {}
+    takes = known(source_now())
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.save_as_mainfile(filepath=second)
+    bpy.ops.wm.save_as_mainfile(filepath=str(Path(folder) / "edit_v3.blend"), copy=True)
+    for name, after in (("at once", second), ("later", first), ("in the first", first)):
+        bpy.context.scene.sequence_editor.active_strip = source_now()
+        bpy.ops.overpaint.discard_take(job=known(source_now())[0].job_id)
+        bpy.ops.wm.save_mainfile()
+        bpy.ops.preferences.addon_disable(
+            module=painting.NAME
+        )  # as Blender does when it ends: nothing is known of others
+        room("host.waste")._needed_on_disk.clear()
+        found[name] = [Path(one.folder).is_dir() for one in takes]
+        bpy.ops.wm.open_mainfile(filepath=after)
+        painting.install(extension, server)
+    return found
+
+
 def restored(extension: str, media: str, server: str, folder: str) -> dict[str, Any]:
     """Restore from the list, and from a strip that nothing else knows of."""
     _, scene, source = begun(extension, media, server, folder, 1)
