@@ -69,13 +69,13 @@ class BlendTickets:
 
     def _open(self) -> dict[str, Ticket]:
         if self._tickets is None:
-            texts = (scene[PROPERTY] for scene in bpy.data.scenes if PROPERTY in scene)
+            texts = (scene[PROPERTY] for scene in _own_scenes() if PROPERTY in scene)
             kept = [from_plain(plain) for text in texts for plain in json.loads(text)]
             self._tickets = {ticket.job_id: ticket for ticket in kept}
         return self._tickets
 
     def _write(self, tickets: dict[str, Ticket]) -> None:
-        own = [scene for scene in bpy.data.scenes if scene.library is None]
+        own = _own_scenes()
         names = {scene.name for scene in own}
         for number, scene in enumerate(own):
             mine = [
@@ -88,6 +88,11 @@ class BlendTickets:
                 scene[PROPERTY] = json.dumps([asdict(ticket) for ticket in mine])
             elif PROPERTY in scene:
                 del scene[PROPERTY]
+
+
+def _own_scenes() -> list[Any]:
+    """Those of this file: the jobs of a scene that is linked from another one are followed there."""
+    return [scene for scene in bpy.data.scenes if scene.library is None]
 
 
 def from_plain(plain: dict[str, Any]) -> Ticket:

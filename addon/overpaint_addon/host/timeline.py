@@ -114,7 +114,14 @@ def _selection(scene: Any, strip: Any) -> Selection:
 
 
 def active_strip(scene: Any) -> Any:
-    """The strip to edit. Raises Invalid where there is none, or it shows neither a movie nor images nor a scene."""
+    """The strip to edit. Raises Invalid where there is none, or it shows neither a movie nor images nor a scene, or the
+    scene is another file's: what is placed in there would not be saved."""
+    if scene.library is not None:
+        raise Invalid(
+            field="strip",
+            message=f"the scene {scene.name} is linked from {scene.library.filepath}",
+            remedy="Paint in that file, or make the scene local",
+        )
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
     if strip is not None and preview.PICTURE in strip:
         strip = variants.source_of(scene, strip)
