@@ -12,6 +12,7 @@ from overpaint.job import JobState
 
 from ..core.ports import Selection, Ticket
 from ..core.roles import MaskSource
+from . import takes
 
 PROPERTY = "overpaint_tickets"  # of a scene: the tickets whose strips it holds, as JSON
 
@@ -54,8 +55,11 @@ class BlendTickets:
     def keep(self, ticket: Ticket) -> None:
         """Add the ticket, or replace the one of the same job."""
         tickets = self._open()
+        new = ticket.job_id not in tickets
         tickets[ticket.job_id] = ticket
         self._write(tickets)
+        if new and not bpy.data.is_dirty:  # else Blender closes the file without asking, and the job is lost
+            takes.push_undo("Paint")
 
     def all(self) -> tuple[Ticket, ...]:
         """Every ticket of the open file; within a scene in the order they were first kept."""

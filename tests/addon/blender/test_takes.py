@@ -134,7 +134,7 @@ def test_live_previews_each_change_once_and_captures_once(blender, extension, me
 
 def test_a_button_paints_what_was_chosen_when_it_was_pressed(blender, extension, media, server):
     found = blender("choosing.pressed", extension=extension, media=media, server=server)
-    assert found == {"takes": [1, 0], "preview": 8, "selected": ["other", "source"]}
+    assert found == {"takes": [1, 0], "preview": 8, "waits": [False, False, True], "selected": ["other", "source"]}
 
 
 def test_law_1_an_accepted_keyframe_is_carried_through_the_strip(look):

@@ -399,6 +399,13 @@ def pressed(extension: str, media: str, server: str) -> dict[str, Any]:
     press(room("ui.preview").OVERPAINT_OT_preview_frame)
     preview = room("host.preview").shown(scene)
     found["preview"] = versions.start_of(preview)
+    waits: list[bool] = []
+    button = type("Button", (room("ui.long").Long,), {"begin": lambda self, context, *, wait: waits.append(wait)})
+    pressed = button()
+    pressed.invoke(bpy.context, None)
+    pressed.execute(bpy.context)  # as Repeat Last does
+    button().execute(bpy.context)
+    found["waits"] = waits
     for one in scene.sequence_editor.strips:
         one.select = True
     return found | {"selected": [one.strip for one in session.timeline.read_selections()]}
