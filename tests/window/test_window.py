@@ -173,8 +173,11 @@ def test_first_edit(window: Window) -> None:
     window.run('from bl_ext.user_default.overpaint.ui import options; scene.overpaint.engine = "toy"')
     window.run('options.change(scene.overpaint, "toy", "delay", 5.0)')
     scroll(window, sidebar, -60)
-    window.click(*window.find(f"Repaint {LENGTH} Frames", sidebar))
+    button = window.find(f"Repaint {LENGTH} Frames", sidebar)
+    window.run("bpy.ops.wm.save_mainfile()")
+    window.click(*button)
     _, row = window.find("Painting", sidebar)
+    assert window.ask("bpy.data.is_dirty")  # so that Blender asks before it closes, and the job is not lost
     shot("another")
     window.click(sidebar[0] + sidebar[2] - CANCEL, row)
     window.find("Cancelled", sidebar)

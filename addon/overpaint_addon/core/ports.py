@@ -30,7 +30,8 @@ class Selection:
     are named by what they are drawn for. `mask_source` says where the mask comes from, never AUTOMATIC; `box` is its
     left, top, width and height in clip pixels where it is a box. `keyframes` are the frames of the clip that a finished
     picture is given for. `objects` names the collection whose objects are the mask, or is ""; with `scene_lines` the
-    lines of the strip's 3D scene are the sketch.
+    lines of the strip's 3D scene are the sketch. `content` is the frame of the timeline where the strip's first picture
+    would be, were nothing trimmed: the clip moves with it. `percentage` is that of the render, or 0 in a ticket of old.
     """
 
     scene: str
@@ -51,6 +52,8 @@ class Selection:
     keyframes: tuple[int, ...] = ()
     objects: str = ""
     scene_lines: bool = False
+    content: int | None = None
+    percentage: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

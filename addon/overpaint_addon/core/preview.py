@@ -11,7 +11,7 @@ from overpaint.colour import lay_over
 from .choose import Quality
 from .draft import Draft
 from .follow import follow
-from .ports import Backend, Capture, Ticket, Timeline
+from .ports import Backend, Capture, Selection, Ticket, Timeline
 from .steps import Doing, Steps, patiently, until
 from .submit import pixel_readers, read_digests
 
@@ -20,14 +20,21 @@ STAGE = "previewing"
 
 
 def preview(
-    timeline: Timeline, backend: Backend, draft: Draft, job_id: str, *, same_pixels: bool = False
+    timeline: Timeline,
+    backend: Backend,
+    draft: Draft,
+    job_id: str,
+    selection: Selection | None = None,
+    *,
+    same_pixels: bool = False,
 ) -> Steps[None]:
-    """Paint the current frame with half the usual steps, and show it in the place of the preview before.
+    """Paint one frame with half the usual steps, and show it in the place of the preview before.
 
+    Without `selection` it is the current one.
     `same_pixels`: the strip shows there what it showed at the last preview; only the drawings may have changed. No
     ticket is kept: a preview is not worth taking up again, and closing this cancels it.
     """
-    selection = timeline.read_frame()
+    selection = selection or timeline.read_frame()
     cards = yield from until(backend.cards(), Doing(stage=STAGE))
     draft, card = replace(draft, quality=Quality.DRAFT).choose(cards, draft.given(selection))
     capture = timeline.start_frame(selection, same_pixels=same_pixels)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from overpaint import wire
 from overpaint.card import EngineCard
-from overpaint.job import JobSpec
+from overpaint.job import JobSpec, JobState
 
 from .draft import Draft
 from .keyframes import read_keyframes
@@ -52,13 +52,21 @@ def submit_batch(
         specs, read = yield from read_strip(timeline, backend, capture, draft, card, seeds, selection)
         submitted: list[Ticket] = []
         for spec in specs:
-            state = yield from patiently(backend, backend.send(spec, read), Doing(stage="sending"))
+            state = yield from _send(backend, spec, read)
             request = wire.request_to_json(spec)
             submitted.append(Ticket(job_id=spec.id, selection=selection, request=request, state=state))
             tickets.keep(submitted[-1])
     finally:
         capture.close()
     return tuple(submitted)
+
+
+def _send(backend: Backend, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Steps[JobState]:
+    try:
+        return (yield from patiently(backend, backend.send(spec, read), Doing(stage="sending")))
+    except GeneratorExit:
+        backend.cancel(spec.id)  # nobody would hold a ticket for it
+        raise
 
 
 def export(

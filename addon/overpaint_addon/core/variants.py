@@ -37,7 +37,8 @@ class Variant:
     """A take that its source remembers.
 
     It is `length` frames long and begins `offset` frames after the source's first picture, wherever that is moved to.
-    `folder` holds its files, absolute; `beside` is the same folder from the .blend's, or "".
+    `folder` holds its files, absolute; `beside` is the same folder from the .blend's, or "". `percentage` is that of the
+    render which it was painted for, or 0 where that was not kept.
     """
 
     take: Take
@@ -45,6 +46,7 @@ class Variant:
     beside: str
     offset: int
     length: int
+    percentage: int = 0
 
     @property
     def job_id(self) -> str:

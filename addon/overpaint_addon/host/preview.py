@@ -32,7 +32,8 @@ def show(selection: Selection, patch: Path, picture: Path) -> None:
     clear(scene)
     top = max((source, *variants.strips_of(scene, source)), key=lambda one: one.channel)
     channel = takes.free_channel(scene, top, selection.start, selection.start + 1)
-    strip = takes.new_strip(scene, stack.owner(scene, source), "Preview", [patch], channel, selection.start)
+    holder = stack.owner(scene, source)
+    strip = takes.new_strip(holder, "Preview", [patch], channel, selection.start, selection.percentage)
     source[variants.MARK] = source.get(variants.MARK) or uuid.uuid4().hex
     strip[PICTURE], strip[variants.SOURCE] = str(picture), source[variants.MARK]
 
@@ -59,17 +60,20 @@ class KeptFrame:
     def __init__(self, selection: Selection, capture: Capture | None) -> None:
         self._selection, self._capture = selection, capture
         self._text = "" if capture else _drawings(selection)
+        self._place = _place(selection)
 
     @classmethod
     def holds(cls, selection: Selection) -> bool:
-        return cls._kept is not None and cls._kept[0] == _place(selection)
+        """Whether the pixels are still there. Those of a 3D scene are not: what is in it may have changed."""
+        strip = stack.find(stack.find_scene(selection.scene), selection.strip)
+        return strip.type != "SCENE" and cls._kept is not None and cls._kept[0] == _place(selection)
 
     def captured(self) -> int:
         return self._capture.captured() if self._capture else 1
 
     def frame(self, index: int) -> np.ndarray:
         if self._capture is not None:
-            KeptFrame._kept = (_place(self._selection), self._capture.frame(index))
+            KeptFrame._kept = (self._place, self._capture.frame(index))
         assert KeptFrame._kept is not None, "the frame was kept"
         return KeptFrame._kept[1]
 
@@ -89,7 +93,30 @@ class KeptFrame:
 
 
 def _place(selection: Selection) -> object:
-    return selection.scene, selection.strip, selection.start, selection.size, selection.depth
+    """What the pixels of the frame depend on, as far as it is asked for cheaply: which frame, and how it is shown."""
+    scene = stack.find_scene(selection.scene)
+    strip = stack.find(scene, selection.strip)
+    shown = [strip, *stack.effects(scene, strip)]
+    where = (bpy.data.filepath, selection.scene, selection.strip, selection.start, selection.size, selection.depth)
+    return *where, *(tuple(_settings(one)) for one in shown)
+
+
+def _settings(one: Any, depth: int = 2) -> Iterator[object]:
+    """Every value that can be set on a strip, and on what it holds: its place, its crop, its pictures, its modifiers."""
+    for kind in one.bl_rna.properties:
+        name, inner = kind.identifier, kind.type in ("POINTER", "COLLECTION")
+        if name == "rna_type" or name.startswith("select") or (kind.is_readonly and not inner):
+            continue
+        if getattr(kind, "is_deprecated", False):  # reading it warns
+            continue
+        value = getattr(one, name)
+        if kind.type == "COLLECTION":
+            yield tuple(tuple(_settings(each, depth - 1)) for each in value) if depth else ()
+        elif kind.type == "POINTER":
+            other = value is None or isinstance(value, (bpy.types.ID, bpy.types.Strip)) or not depth
+            yield getattr(value, "name", None) if other else tuple(_settings(value, depth - 1))
+        else:
+            yield tuple(value) if getattr(kind, "is_array", False) else value
 
 
 def _drawings(selection: Selection) -> str:

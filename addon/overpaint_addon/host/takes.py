@@ -39,8 +39,9 @@ def insert_take(selection: Selection, frames: Sequence[Path], take: Take) -> Pla
         take=take,
         folder=str(frames[0].parent),
         beside=beside(frames[0].parent),
-        offset=_start_now(selection, source) - versions.content_start_of(source),
+        offset=selection.start - _content(selection, source),
         length=len(frames),
+        percentage=selection.percentage or scene.render.resolution_percentage,
     )
     preview.clear(scene)  # the whole is there
     strip = variants.show(scene, source, variant, frames)
@@ -56,13 +57,13 @@ def insert_take(selection: Selection, frames: Sequence[Path], take: Take) -> Pla
     )
 
 
-def new_strip(scene: Any, holder: Any, name: str, frames: Sequence[Path], channel: int, start: int) -> Any:
-    """RGBA pictures as an image strip in `holder`, that lies pixel on pixel over what the scene renders."""
+def new_strip(holder: Any, name: str, frames: Sequence[Path], channel: int, start: int, percentage: int) -> Any:
+    """RGBA pictures as an image strip in `holder`, that lies pixel on pixel over what is rendered at `percentage`."""
     take = holder.strips.new_image(name, blender_path(frames[0]), channel, start)
     for frame in frames[1:]:
         take.elements.append(frame.name)
     take.blend_type, take.alpha_mode, take.colorspace_settings.name = "ALPHA_OVER", "STRAIGHT", "sRGB"
-    _fit(take, scene.render.resolution_percentage)
+    _fit(take, percentage)
     take.select = False
     return take
 
@@ -81,10 +82,9 @@ def find_folder(written: str, beside_blend: str) -> Path:
     return moved if moved is not None and moved.is_dir() else Path(written)
 
 
-def _start_now(selection: Selection, source: Any) -> int:
-    """Where the clip starts now: a strip of the same length elsewhere was moved, one of another length was trimmed."""
-    shown = stack.visible(source)
-    return shown.start if len(shown) == selection.length else selection.start
+def _content(selection: Selection, source: Any) -> int:
+    """Where the source's content was when the clip was read; a ticket of old does not say, and it is taken as not moved."""
+    return versions.content_start_of(source) if selection.content is None else selection.content
 
 
 def free_channel(scene: Any, source: Any, start: int, stop: int, leaving: Sequence[Any] = ()) -> int:

@@ -12,6 +12,7 @@ from overpaint.job import JobState
 
 from ..core.ports import Selection, Ticket
 from ..core.roles import MaskSource
+from . import takes
 
 PROPERTY = "overpaint_tickets"  # of a scene: the tickets whose strips it holds, as JSON
 
@@ -54,8 +55,11 @@ class BlendTickets:
     def keep(self, ticket: Ticket) -> None:
         """Add the ticket, or replace the one of the same job."""
         tickets = self._open()
+        new = ticket.job_id not in tickets
         tickets[ticket.job_id] = ticket
         self._write(tickets)
+        if new and not bpy.data.is_dirty:  # else Blender closes the file without asking, and the job is lost
+            takes.push_undo("Paint")
 
     def all(self) -> tuple[Ticket, ...]:
         """Every ticket of the open file; within a scene in the order they were first kept."""
@@ -69,13 +73,13 @@ class BlendTickets:
 
     def _open(self) -> dict[str, Ticket]:
         if self._tickets is None:
-            texts = (scene[PROPERTY] for scene in bpy.data.scenes if PROPERTY in scene)
+            texts = (scene[PROPERTY] for scene in _own_scenes() if PROPERTY in scene)
             kept = [from_plain(plain) for text in texts for plain in json.loads(text)]
             self._tickets = {ticket.job_id: ticket for ticket in kept}
         return self._tickets
 
     def _write(self, tickets: dict[str, Ticket]) -> None:
-        own = [scene for scene in bpy.data.scenes if scene.library is None]
+        own = _own_scenes()
         names = {scene.name for scene in own}
         for number, scene in enumerate(own):
             mine = [
@@ -88,6 +92,11 @@ class BlendTickets:
                 scene[PROPERTY] = json.dumps([asdict(ticket) for ticket in mine])
             elif PROPERTY in scene:
                 del scene[PROPERTY]
+
+
+def _own_scenes() -> list[Any]:
+    """Those of this file: the jobs of a scene that is linked from another one are followed there."""
+    return [scene for scene in bpy.data.scenes if scene.library is None]
 
 
 def from_plain(plain: dict[str, Any]) -> Ticket:

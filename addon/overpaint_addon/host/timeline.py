@@ -28,14 +28,18 @@ class BlenderTimeline:
         return _selection(scene, active_strip(scene))
 
     def read_selections(self) -> tuple[Selection, ...]:
-        """The active strip, and every other selected one beside it that is no take. Raises Invalid as `read_selection`."""
+        """The active strip, and every other selected one beside it that is no take and no preview.
+
+        Raises Invalid as `read_selection`.
+        """
         scene = versions.sequencer_scene(bpy.context)
         active = active_strip(scene)
         beside = stack.owner(scene, active).strips if active.select else ()
         others = [
             one
             for one in beside
-            if one.select and one != active and one.type in media.KINDS and variants.REQUEST not in one
+            if one.select and one != active and one.type in media.KINDS
+            if variants.REQUEST not in one and preview.PICTURE not in one
         ]
         return tuple(_selection(scene, one) for one in (active, *others))
 
@@ -103,12 +107,21 @@ def _selection(scene: Any, strip: Any) -> Selection:
         rate=rate(scene.render),
         depth=media.depth(strip),
         keyframes=keyframes.frames(scene, strip, shown.start, len(shown)),
+        content=versions.content_start_of(strip),
+        percentage=scene.render.resolution_percentage,
     )
     return guides.guided(selection, scene, strip)
 
 
 def active_strip(scene: Any) -> Any:
-    """The strip to edit. Raises Invalid where there is none, or it shows neither a movie nor images nor a scene."""
+    """The strip to edit. Raises Invalid where there is none, or it shows neither a movie nor images nor a scene, or the
+    scene is another file's: what is placed in there would not be saved."""
+    if scene.library is not None:
+        raise Invalid(
+            field="strip",
+            message=f"the scene {scene.name} is linked from {scene.library.filepath}",
+            remedy="Paint in that file, or make the scene local",
+        )
     strip = scene.sequence_editor.active_strip if scene.sequence_editor else None
     if strip is not None and preview.PICTURE in strip:
         strip = variants.source_of(scene, strip)

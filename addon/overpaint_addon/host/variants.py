@@ -110,7 +110,8 @@ def show(scene: Any, source: Any, variant: Variant, frames: Sequence[Path] = ())
     keep(source)  # where it is a shown take itself, it is one to stay
     for one in shown(scene, source, variant.take.edit):
         _leave(scene, source, one) if one in leaving else keep(one)
-    take = takes.new_strip(scene, holder, variant.take.name, frames, room, start)
+    percentage = variant.percentage or scene.render.resolution_percentage
+    take = takes.new_strip(holder, variant.take.name, frames, room, start, percentage)
     versions.set_handles(take, first, stop)
     take.channel = channel  # only now: until 5.0, strips that overlap for a moment are moved apart
     source[MARK], source[CHOSEN] = source.get(MARK) or uuid.uuid4().hex, variant.job_id

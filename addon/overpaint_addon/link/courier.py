@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,16 @@ from overpaint.client import Client
 from overpaint.clip import Depth, Size
 from overpaint.codec import digest
 from overpaint.edit import Edit
-from overpaint.errors import OverpaintError, Unavailable
+from overpaint.errors import Cancelled, OverpaintError, Unavailable
 from overpaint.guide_call import GuideCall
-from overpaint.job import JobEvent, JobSpec, JobState
+from overpaint.job import EventKind, JobEvent, JobSpec, JobState
 from overpaint.order import GuideOrder, GuideProgress, MadeGuide
 from overpaint.sealed import seal
 
 from ..core.variants import thumbnail
 from .pictures import read_png, write_png
 
-THREADS = 4  # so that a cancel never waits behind an upload or a fetch
+THREADS = 4  # of each kind
 
 
 class Courier:
@@ -35,12 +36,16 @@ class Courier:
         self.away = False
         self._client = client
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="overpaint")
+        # What sends and fetches lasts as long as the line, or the server's absence: no cancel may wait behind it.
+        self._lasting = ThreadPoolExecutor(THREADS, thread_name_prefix="overpaint-lasting")
         self._watches: dict[str, _Watch] = {}
+        self._given_up: set[str] = set()
 
     def close(self) -> None:
         """Let go of the connection; calls under way end with an error."""
         self._client.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._lasting):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def sent_bytes(self) -> int:
@@ -57,13 +62,30 @@ class Courier:
         return self._pool.submit(lambda: digest(read()))
 
     def send(self, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Future[JobState]:
-        return self._pool.submit(lambda: self._client.send(spec, read, cut=self._hear))
+        return self._lasting.submit(self._send, spec, read)
+
+    def _send(self, spec: JobSpec, read: Callable[[str], np.ndarray]) -> JobState:
+        def check() -> None:
+            if spec.id in self._given_up:
+                raise Cancelled(field="job", message="the job was cancelled")
+
+        def read_on(name: str) -> np.ndarray:
+            check()
+            return read(name)
+
+        def hear(cut: OverpaintError | None) -> None:
+            self._hear(cut)
+            check()
+
+        check()
+        state = self._client.send(spec, read_on, cut=hear)
+        return self._client.cancel(spec.id) if spec.id in self._given_up else state
 
     def _hear(self, cut: OverpaintError | None) -> None:
         self.away = cut is not None
 
     def seal(self, folder: Path, spec: JobSpec, read: Callable[[str], np.ndarray]) -> Future[Path]:
-        return self._pool.submit(seal, folder, spec, read)
+        return self._lasting.submit(seal, folder, spec, read)
 
     def read(self, file: Path) -> np.ndarray:
         return read_png(file)
@@ -77,6 +99,7 @@ class Courier:
         return self._pool.submit(write)
 
     def cancel(self, job_id: str) -> Future[JobState]:
+        self._given_up.add(job_id)  # should it be on its way, or the server be away
         return self._pool.submit(self._client.cancel, job_id)
 
     def make_guide(self, order: GuideOrder, read: Callable[[str], np.ndarray]) -> Making:
@@ -106,7 +129,7 @@ class Courier:
         return found
 
     def fetch(self, job_id: str, folder: Path, length: int) -> Future[Sequence[Path]]:
-        return self._pool.submit(self._fetch, job_id, folder, length)
+        return self._lasting.submit(self._fetch, job_id, folder, length)
 
     def _fetch(self, job_id: str, folder: Path, length: int) -> Sequence[Path]:
         folder.mkdir(parents=True, exist_ok=True)
@@ -181,7 +204,11 @@ class _Watch:
     def _run(self, watching: Iterator[JobEvent]) -> None:
         try:
             for event in watching:
-                self.events.append(event)
+                if self.events and self.events[-1].kind is event.kind is EventKind.PROGRESS:
+                    # Hours of progress, and their pictures, are not for keeping: whoever follows wants the newest.
+                    self.events[-1] = replace(event, picture=event.picture or self.events[-1].picture)
+                else:
+                    self.events.append(event)
         except OverpaintError as error:
             self.error = error
         self.ended = True

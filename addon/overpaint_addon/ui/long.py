@@ -18,14 +18,16 @@ class Long:
     """
 
     begin: Any
+    by_person = False
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """By a person: the list of jobs shows how far it is."""
-        return self._told(context, wait=False)
+        self.by_person = True
+        return self.execute(context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """By a script: returns when it is done."""
-        return self._told(context, wait=True)
+        """By a script: returns when it is done. Blender's Repeat Last calls it too, for what a person has invoked."""
+        return self._told(context, wait=not self.by_person)
 
     def _told(self: Any, context: bpy.types.Context, *, wait: bool) -> set[str]:
         try:

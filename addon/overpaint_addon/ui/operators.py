@@ -55,7 +55,7 @@ class OVERPAINT_OT_export_for_farm(Long, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """By a person: the folder is asked for first; then Blender calls execute."""
-        self.asked = True
+        self.by_person = True
         try:
             strip = session.current().timeline.read_selection().strip
         except OverpaintError as error:
@@ -64,15 +64,13 @@ class OVERPAINT_OT_export_for_farm(Long, bpy.types.Operator):
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        return self._told(context, wait=not getattr(self, "asked", False))
-
     def begin(self, context: bpy.types.Context, *, wait: bool) -> set[str] | None:
         now, fields = session.current(), versions.sequencer_scene(context).overpaint
         if not self.filepath:
             raise Invalid(field="folder", message="no folder was named", remedy="Name a new folder")
         folder, job_id = Path(bpy.path.abspath(self.filepath)), uuid.uuid4().hex
-        steps = export(now.timeline, now.backend(), fields.draft(), job_id, folder)
+        selection = now.timeline.read_selection()
+        steps = export(now.timeline, now.backend(), fields.draft(), job_id, folder, selection)
         run = now.start(steps, job_id, name=say("Export for Farm"))
         return _wait(self, run) if wait else None
 
@@ -81,8 +79,7 @@ class OVERPAINT_OT_resume(bpy.types.Operator):
     """Go on with the jobs of this file that nobody follows"""
 
     bl_idname = "overpaint.resume"
-    bl_label = "Go On"
-    bl_options = {"REGISTER"}
+    bl_label = "Go On"  # not registered: Repeat Last would call execute, and wait
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:

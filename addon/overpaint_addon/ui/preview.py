@@ -138,8 +138,9 @@ class OVERPAINT_PT_preview(bpy.types.Panel):
 
 def _steps(context: bpy.types.Context, *, same_pixels: bool) -> Steps[None]:
     now = session.current()
-    draft = versions.sequencer_scene(context).overpaint.draft()
-    return preview(now.timeline, now.backend(), draft, uuid.uuid4().hex, same_pixels=same_pixels)
+    # What is chosen now, in this window: the timer that drives the steps knows no window.
+    draft, frame = versions.sequencer_scene(context).overpaint.draft(), now.timeline.read_frame()
+    return preview(now.timeline, now.backend(), draft, uuid.uuid4().hex, frame, same_pixels=same_pixels)
 
 
 _live = Live()

@@ -123,9 +123,9 @@ class OVERPAINT_OT_paint_takes(Long, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context, *, wait: bool) -> None:
         now, scene = session.current(), versions.sequencer_scene(context)
-        draft = scene.overpaint.draft()
+        draft, selection = scene.overpaint.draft(), now.timeline.read_selection()
         seeds = {uuid.uuid4().hex: seed for seed in core.seeds(draft.seed, scene.overpaint_loop.takes)}
-        steps = submit_batch(now.timeline, now.backend(), now.tickets, draft, seeds)
+        steps = submit_batch(now.timeline, now.backend(), now.tickets, draft, seeds, selection)
         if wait:
             for ticket in now.pump.drain(steps):
                 now.pump.drain(resume(now.timeline, now.backend(), now.tickets, ticket))

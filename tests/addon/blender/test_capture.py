@@ -116,6 +116,7 @@ def test_what_cannot_be_edited_is_refused_in_words(blender, media, tmp_path):
         "missing file": f"the file {tmp_path}/gone.png of the strip lost is missing",
         "broken file": f"Blender cannot read {tmp_path}/broken.png",
         "out of its meta": "the meta strip around source.001 hides all of it",
+        "linked": f"the scene Scene is linked from {tmp_path}/other.blend",
     }
 
 

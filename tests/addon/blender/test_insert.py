@@ -91,9 +91,16 @@ def test_a_take_goes_into_the_meta_of_its_source(blender, media, take, tmp_path)
 def test_a_take_follows_a_source_that_was_moved(blender, media, take):
     assert blender("placing.moved", media=media, take=take) == {
         "moved": [110, 6, 8],
-        "then trimmed": [10, 6, 8],
+        "a part moved": [112, 6, 3],
+        "then trimmed": [113, 6, 5],
         "removed": ["Missing", "strip"],
     }
+
+
+def test_a_take_lies_on_the_picture_that_it_was_painted_on_whatever_the_percentage_is_now(blender, media, tmp_path):
+    take = make_take(tmp_path / "take", (48, 32), 8)
+    found = blender("placing.rescaled", media=media, take=take)
+    assert found == {"placed": [2.0, 2.0], "shown later": [2.0, 2.0]}
 
 
 def test_takes_lie_beside_the_blend_or_in_the_users_files(blender, tmp_path):

@@ -73,6 +73,11 @@ def test_files_of_discarded_takes_go_when_nothing_needs_them(look):
     }
 
 
+def test_files_of_discarded_takes_stay_where_another_version_of_the_blend_may_need_them(look):
+    there = [True, True]
+    assert look("saved_as") == {"at once": there, "later": there, "in the first": there}
+
+
 def test_law_10_settings_come_back_from_the_list_and_from_the_strip_alone(look):
     found = look("restored")
     asked = ["toy", "replace", COAT, "", 0, 0.0]
@@ -119,11 +124,17 @@ def test_live_previews_each_change_once_and_captures_once(blender, extension, me
         "nothing changed": 1,
         "mask moved": 2,
         "prompt changed": 3,
+        "the strip changed too": [4, 2],
         "off": None,
         "at once": 1,
-        "captures": 1,
+        "captures": 2,
         "above": [["Preview", 2, True]],
     }
+
+
+def test_a_button_paints_what_was_chosen_when_it_was_pressed(blender, extension, media, server):
+    found = blender("choosing.pressed", extension=extension, media=media, server=server)
+    assert found == {"takes": [1, 0], "preview": 8, "waits": [False, False, True], "selected": ["other", "source"]}
 
 
 def test_law_1_an_accepted_keyframe_is_carried_through_the_strip(look):

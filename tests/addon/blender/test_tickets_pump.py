@@ -10,7 +10,7 @@ pytestmark = pytest.mark.blender
 def test_tickets_survive_saving_and_loading(blender, tmp_path):
     found = blender("remembering.saved_and_loaded", folder=tmp_path)
     assert [name for name, holds in found.items() if not holds] == []
-    assert len(found) == 5
+    assert len(found) == 7
 
 
 def test_tickets_survive_undo(blender):

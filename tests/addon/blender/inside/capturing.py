@@ -335,6 +335,14 @@ def refused(media: str, folder: str) -> dict[str, list[str]]:
     stage.add(meta.strips, Path(media) / "png8", start=1)
     stage.set_handles(meta, 50, 54)
     words["out of its meta"] = _refusal()
+    editor.active_strip = strip
+    assert not _refusal()
+    other = str(Path(folder) / "other.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=other, copy=True)
+    with bpy.data.libraries.load(other, link=True) as (_, wanted):
+        wanted.scenes = ["Scene"]
+    versions.show_scene(bpy.context, next(scene for scene in bpy.data.scenes if scene.library))
+    words["linked"] = _refusal()
     return words
 
 

@@ -172,6 +172,28 @@ def discarded(extension: str, media: str, server: str, folder: str) -> dict[str,
     return found
 
 
+def saved_as(extension: str, media: str, server: str, folder: str) -> dict[str, list[bool]]:
+    """Two files of one edit: what the second discards, the first may still need, now and in a later session."""
+    begun(extension, media, server, folder, 2)
+    first, second, found = bpy.data.filepath, str(Path(folder) / "edit_v2.blend"), {}
+    takes = known(source_now())
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.save_as_mainfile(filepath=second)
+    bpy.ops.wm.save_as_mainfile(filepath=str(Path(folder) / "edit_v3.blend"), copy=True)
+    for name, after in (("at once", second), ("later", first), ("in the first", first)):
+        bpy.context.scene.sequence_editor.active_strip = source_now()
+        bpy.ops.overpaint.discard_take(job=known(source_now())[0].job_id)
+        bpy.ops.wm.save_mainfile()
+        bpy.ops.preferences.addon_disable(
+            module=painting.NAME
+        )  # as Blender does when it ends: nothing is known of others
+        room("host.waste")._needed_on_disk.clear()
+        found[name] = [Path(one.folder).is_dir() for one in takes]
+        bpy.ops.wm.open_mainfile(filepath=after)
+        painting.install(extension, server)
+    return found
+
+
 def restored(extension: str, media: str, server: str, folder: str) -> dict[str, Any]:
     """Restore from the list, and from a strip that nothing else knows of."""
     _, scene, source = begun(extension, media, server, folder, 1)
@@ -304,7 +326,7 @@ def previewed(extension: str, media: str, server: str, folder: str) -> dict[str,
 def live(extension: str, media: str, server: str) -> dict[str, Any]:
     """Live: one preview for each change, none while nothing changes, and never two at once."""
     session = painting.install(extension, server)
-    scene, _ = painting.edit(media)
+    scene, source = painting.edit(media)
     scene.frame_set(8)
     preview = room("ui.preview")
     bpy.context.window_manager.overpaint_live = True
@@ -344,9 +366,49 @@ def live(extension: str, media: str, server: str) -> dict[str, Any]:
     scene.overpaint.prompt = "a blue coat"
     for_seconds(1.0)
     found["prompt changed"] = len(begun)
+    source.crop.max_x = 10
+    scene.overpaint.prompt = "a green coat"
+    for_seconds(1.0)
+    found["the strip changed too"] = [len(begun), len(children)]
     bpy.context.window_manager.overpaint_live = False
     found["off"] = preview.look()
     return found | {"at once": most, "captures": len(children), "above": above()}
+
+
+def pressed(extension: str, media: str, server: str) -> dict[str, Any]:
+    """The buttons, and then another strip and another frame before the timer's first tick: what they were pressed for."""
+    session = painting.install(extension, server)
+    scene, source = painting.edit(media)
+    other = stage.add(scene.sequence_editor.strips, Path(media) / "movie8.mkv", start=20, name="other")
+    versions, shell = room("host.versions"), type("Shell", (), {})()
+
+    def press(button: Any) -> None:
+        scene.frame_set(8)
+        scene.sequence_editor.active_strip = source
+        button.begin(shell, bpy.context, wait=False)
+        scene.frame_set(22)
+        scene.sequence_editor.active_strip = other
+        until = time.monotonic() + 60
+        while session.runs:
+            assert time.monotonic() < until, session.rows()
+            session.pump.tick()
+            time.sleep(0.01)
+
+    press(room("ui.takes").OVERPAINT_OT_paint_takes)
+    found: dict[str, Any] = {"takes": [len(known(source)), len(known(other))]}
+    press(room("ui.preview").OVERPAINT_OT_preview_frame)
+    preview = room("host.preview").shown(scene)
+    found["preview"] = versions.start_of(preview)
+    waits: list[bool] = []
+    button = type("Button", (room("ui.long").Long,), {"begin": lambda self, context, *, wait: waits.append(wait)})
+    pressed = button()
+    pressed.invoke(bpy.context, None)
+    pressed.execute(bpy.context)  # as Repeat Last does
+    button().execute(bpy.context)
+    found["waits"] = waits
+    for one in scene.sequence_editor.strips:
+        one.select = True
+    return found | {"selected": [one.strip for one in session.timeline.read_selections()]}
 
 
 def keyed(extension: str, media: str, server: str, folder: str) -> dict[str, Any]:

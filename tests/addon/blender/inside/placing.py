@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import stage
 from overpaint.errors import OverpaintError
 from overpaint_addon.core.ports import Selection
 from overpaint_addon.core.variants import Take
-from overpaint_addon.host import versions
+from overpaint_addon.host import variants, versions
 from overpaint_addon.host.timeline import BlenderTimeline
 
 REQUEST = '{"prompt": "a \\"red\\" coat", "words": "' + "ä" * 40_000 + '"}'
@@ -133,6 +134,7 @@ def moved(media: str, take: str) -> dict[str, list[int]]:
     _, editor = stage.sequencer()
     strip = stage.add(editor.strips, Path(media) / "png8", start=10)
     selection = BlenderTimeline().read_selection()
+    part = replace(selection, start=12, length=3)  # as the panel's Frames ask for
     found = {}
     strip.channel = 5
     if hasattr(strip, "content_start"):
@@ -141,6 +143,8 @@ def moved(media: str, take: str) -> dict[str, list[int]]:
         strip.frame_start = 110
     placed = _insert(selection, take)
     found["moved"] = [placed.start, placed.channel, placed.length]
+    placed = _insert(part, take)
+    found["a part moved"] = [placed.start, placed.channel, placed.length]
     stage.set_handles(strip, 113, 118)
     placed = _insert(selection, take)
     found["then trimmed"] = [placed.start, placed.channel, placed.length]
@@ -150,6 +154,20 @@ def moved(media: str, take: str) -> dict[str, list[int]]:
     except OverpaintError as error:
         found["removed"] = [type(error).__name__, error.field]
     return found
+
+
+def rescaled(media: str, take: str) -> dict[str, list[float]]:
+    """How a take of half the size lies over the picture when the percentage was changed while it was painted, and later."""
+    scene, editor = stage.sequencer(percentage=50)
+    source = stage.add(editor.strips, Path(media) / "png8")
+    selection = BlenderTimeline().read_selection()
+    scene.render.resolution_percentage = 100
+    place = editor.strips[_insert(selection, take).name].transform
+    found = {"placed": [place.scale_x, place.scale_y]}
+    scene.render.resolution_percentage = 25
+    (variant,) = variants.remembered(source)
+    place = variants.show(scene, source, variant, sorted(Path(take).iterdir())).transform
+    return found | {"shown later": [place.scale_x, place.scale_y]}
 
 
 def again(media: str, take: str) -> list[float]:

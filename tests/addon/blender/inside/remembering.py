@@ -12,7 +12,7 @@ from overpaint.clip import Rate, Size
 from overpaint.job import JobState
 from overpaint_addon.core.ports import Selection, Ticket
 from overpaint_addon.core.steps import Doing, Steps
-from overpaint_addon.host import tickets
+from overpaint_addon.host import stack, tickets
 from overpaint_addon.host.pump import PAUSE, Pump
 
 
@@ -54,6 +54,13 @@ def saved_and_loaded(folder: str) -> dict[str, bool]:
     bpy.ops.wm.save_as_mainfile(filepath=file)
     bpy.ops.wm.read_homefile(use_factory_startup=True)
     found["not in another file"] = store.all() == ()
+    with bpy.data.libraries.load(file, link=True) as (_, wanted):
+        wanted.scenes = ["Scene"]
+    linked = next(scene for scene in bpy.data.scenes if scene.library)
+    store.close()
+    store = tickets.BlendTickets()
+    found["not of a linked scene"] = tickets.PROPERTY in linked and store.all() == ()
+    found["the own scene"] = stack.find_scene("Scene").library is None
     bpy.ops.wm.open_mainfile(filepath=file)
     found["loaded"] = set(store.all()) == expected and len(store.all()) == 3
     found["by another store"] = set(tickets.BlendTickets().all()) == expected
