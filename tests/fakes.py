@@ -68,6 +68,7 @@ class FakeBackend:
         self.fetched = 0
         self.trouble: OverpaintError | None = None  # what the next job to be painted fails with
         self.away = False
+        self.server = "fake:1"
 
     def cards(self) -> Future[tuple[EngineCard, ...]]:
         return now(lambda: tuple(self.engines.values()))

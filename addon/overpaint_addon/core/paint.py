@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from overpaint.errors import OverpaintError
+from overpaint.errors import Missing, OverpaintError
 from overpaint.job import JobState
 
 from .draft import Draft
@@ -41,8 +41,12 @@ def resume(
             yield from until(backend.retry(ticket.job_id), Doing(stage="queueing"))
         ticket = yield from follow(backend, tickets, ticket, again=again)
         return (yield from place(timeline, backend, tickets, ticket))
-    except OverpaintError as error:
+    except OverpaintError as caught:
+        error = caught
+        if isinstance(error, Missing) and error.field == "job" and ticket.server not in ("", backend.server):
+            what = f"{backend.server} does not know the job: it was sent to {ticket.server}"
+            error = Missing(field="server", message=what, remedy="Choose that server in the preferences to go on")
         for kept in tickets.all():
             if kept.job_id == ticket.job_id:
                 tickets.keep(replace(kept, words=str(error)))
-        raise
+        raise error from None

@@ -177,6 +177,11 @@ class Backend(Protocol):
     """What the use-cases ask of the backend. No call blocks: work happens on the courier's thread."""
 
     @property
+    def server(self) -> str:
+        """Its address, host:port."""
+        ...
+
+    @property
     def away(self) -> bool:
         """Whether something that was begun waits for the server to come back; then it goes on."""
         ...
@@ -246,7 +251,7 @@ class Backend(Protocol):
 class Ticket:
     """A submitted job, remembered in the .blend until its take is placed or it is dismissed.
 
-    `event` is the last event that was learnt, `words` what the server or Blender said last.
+    `event` is the last event that was learnt, `words` what the server or Blender said last, `server` where it was sent.
     """
 
     job_id: str
@@ -255,6 +260,7 @@ class Ticket:
     event: int = 0
     state: JobState = JobState.OPEN
     words: str = ""
+    server: str = ""
 
 
 class TicketStore(Protocol):

@@ -54,7 +54,8 @@ def submit_batch(
         for spec in specs:
             state = yield from _send(backend, spec, read)
             request = wire.request_to_json(spec)
-            submitted.append(Ticket(job_id=spec.id, selection=selection, request=request, state=state))
+            server = backend.server
+            submitted.append(Ticket(job_id=spec.id, selection=selection, request=request, state=state, server=server))
             tickets.keep(submitted[-1])
     finally:
         capture.close()

@@ -48,6 +48,11 @@ class Courier:
             pool.shutdown(wait=False, cancel_futures=True)
 
     @property
+    def server(self) -> str:
+        """Its address, host:port."""
+        return self._client.address
+
+    @property
     def sent_bytes(self) -> int:
         """All that has travelled to the server so far."""
         return self._client.sent_bytes

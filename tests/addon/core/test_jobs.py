@@ -167,6 +167,18 @@ def test_a_failed_job_keeps_its_words_and_comes_to_a_take_when_it_is_tried_again
     assert ticket.job_id not in desk.tickets.kept and _sent(desk.backend) - sent < 1000  # no pixels
 
 
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_job_that_was_sent_to_another_server_says_where(desk: Desk, elsewhere: bool) -> None:
+    ticket = desk.submit()
+    assert ticket.server == desk.backend.server
+    lost = replace(ticket, job_id=uuid.uuid4().hex, server="paint.example.org:1" if elsewhere else ticket.server)
+    desk.tickets.keep(lost)
+    (refused,) = drive(desk.resume(lost))
+    assert isinstance(refused, Missing) and refused.remedy
+    assert refused.field == ("server" if elsewhere else "job")
+    assert ("was sent to paint.example.org:1" in desk.tickets.kept[lost.job_id].words) is elsewhere
+
+
 def _sent(backend: Any) -> int:
     return backend.sent if isinstance(backend, FakeBackend) else backend.sent_bytes
 
