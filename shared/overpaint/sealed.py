@@ -33,7 +33,9 @@ class Sealing:
     """A folder that is being filled. Files go to a folder of another name, which `finish` gives its own."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises Invalid where `folder` is there already and holds anything."""
+        """Raises Invalid where `folder` is there already and holds anything, or is not named by its name."""
+        if folder.name in ("", ".."):  # it is filled beside it, under another name, and renamed
+            raise Invalid(field="out", message=f"{folder} is no new folder", remedy="Name a new folder")
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise Invalid(field="out", message=f"{folder} is there already and not empty", remedy="Name a new folder")
         self._folder, self._part = folder, folder.with_name(folder.name + ".part")

@@ -66,6 +66,15 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.parametrize("name", [".", "..", "/"])
+def test_a_folder_without_a_name_of_its_own_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Invalid, match="Name a new folder|not empty"):
+        seal(Path(name), job(), PIXELS.__getitem__)
+
+
 def test_what_fails_halfway_leaves_nothing(tmp_path: Path) -> None:
     spec = job()
     with pytest.raises(Corrupt, match="other pixels"):
