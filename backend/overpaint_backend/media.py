@@ -101,15 +101,19 @@ def read_frames(footage: Footage, field: str = "clip", span: FrameRange | None =
     # Counted in decoded frames: exact, where seeking by time may be a frame off. Not as one of ffmpeg-python's filters:
     # they make a complex graph, in which sws_flags do not hold.
     cut = {"vf": f"trim=start_frame={span.start}:end_frame={span.stop}"} if span else {}
-    stream = ffmpeg.input(str(footage.path)).output(
-        "pipe:",
-        format="rawvideo",
-        pix_fmt=pixel,
-        fps_mode="passthrough",
-        sws_flags="accurate_rnd+full_chroma_int",
-        loglevel="error",
-        **cut,
-    ).global_args("-xerror")  # or a frame that cannot be decoded would be left out
+    stream = (
+        ffmpeg.input(str(footage.path))
+        .output(
+            "pipe:",
+            format="rawvideo",
+            pix_fmt=pixel,
+            fps_mode="passthrough",
+            sws_flags="accurate_rnd+full_chroma_int",
+            loglevel="error",
+            **cut,
+        )
+        .global_args("-xerror")
+    )  # or a frame that cannot be decoded would be left out
     with tempfile.TemporaryFile() as said:  # no pipe: nobody would read it, and a full one would hold ffmpeg up
         process = subprocess.Popen(
             stream.compile(cmd=ffmpeg_binary()), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said
