@@ -191,7 +191,7 @@ def test_a_folder_that_is_not_empty_is_never_written_to(files: Path, tmp_path: P
 
 def test_here_is_no_new_folder(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    said = paint(files, Path("."))
+    said = paint(files, Path())
     assert said.returncode == 10 and said.stderr.endswith("out: . is no new folder. Name a new folder\n")
 
 

@@ -106,7 +106,7 @@ def test_a_port_at_which_something_else_listens_does_not_hold_a_task_up(
 def test_a_task_that_waits_for_another_says_so_and_can_be_cancelled(
     footage: Path, tmp_path: Path, env: dict[str, str], file: Path
 ) -> None:
-    folder = job(footage, tmp_path, env, "--option", "delay=1.0")
+    folder = job(footage, tmp_path, env, "--option", "delay=3.0")
     first = node.begin("daemon", "run", folder, "--connection", file, env=env)
     node.until(first, "painting")
     second = node.begin("daemon", "run", folder, "--connection", file, "--out", tmp_path / "other", env=env)
