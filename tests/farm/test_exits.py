@@ -134,6 +134,8 @@ def test_21_windows_of_two_painters_are_not_put_together(pack: Pack) -> None:
     note = json.loads((job / "out" / "windows" / "00001.json").read_text())
     (job / "out" / "windows" / "00001.json").write_text(json.dumps(note | {"by": "another card"}))
     assert overpaint("assemble", job) == 21
+    (job / "out" / "windows" / "00000.json").write_text(json.dumps(note | {"window": 0, "by": "another card"}))
+    assert overpaint("run", job, "--task", 1) == 21  # and no node waits for ever for what it cannot begin with
 
 
 def test_30_no_such_device(pack: Pack, footage: Path, tmp_path: Path) -> None:
