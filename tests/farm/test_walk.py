@@ -208,7 +208,7 @@ def test_what_a_killed_node_left_behind_is_cleared_away(run: Run, pack: Callable
         part = job / "out" / "windows" / "ab" / f"{name}.npz.part"
         part.parent.mkdir(exist_ok=True)
         part.write_text("half a window")
-        os.utime(part, (time.time() - age,) * 2)
+        os.utime(part, (time.time() - age, time.time() - age))
     assert run("run", job)[0] == 0
     assert [path.name for path in (job / "out").rglob("*.part")] == [
         "fresh.npz.part"
