@@ -184,6 +184,8 @@ def _finish(path: Path, source: np.ndarray, patch: np.ndarray) -> np.ndarray:
 
 def check_out(folder: Path) -> None:
     """Raises Invalid where a take must not be written to `folder`."""
+    if folder.name in ("", ".."):  # it is written beside it, under another name, and renamed
+        raise Invalid(field="out", message=f"{folder} is no new folder", remedy="Name a new folder")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Invalid(field="out", message=f"{folder} is there already and not empty", remedy="Name a new folder")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import ffmpeg
 import imageio_ffmpeg
 import numpy as np
 from overpaint.clip import Depth, FrameRange, Rate, Size
-from overpaint.errors import Invalid, Missing
+from overpaint.errors import Exhausted, Invalid, Missing
 
 PICTURES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp"})
 
@@ -84,7 +85,10 @@ def _of_pictures(path: Path, first: np.ndarray) -> Footage:
 
 
 def read_frames(footage: Footage, field: str = "clip", span: FrameRange | None = None) -> Iterator[np.ndarray]:
-    """Every frame (of `span`), "h w 3" RGB, uint8 or uint16; no frame is dropped, doubled or resized."""
+    """Every frame (of `span`), "h w 3" RGB, uint8 or uint16; no frame is dropped, doubled or resized.
+
+    Raises Invalid where a movie breaks off, as one does that was copied in part.
+    """
     if not footage.is_movie:
         paths = list(footage.pictures) or picture_paths(footage.path, field)
         for path in paths[span.start : span.stop] if span else paths:
@@ -97,27 +101,37 @@ def read_frames(footage: Footage, field: str = "clip", span: FrameRange | None =
     # Counted in decoded frames: exact, where seeking by time may be a frame off. Not as one of ffmpeg-python's filters:
     # they make a complex graph, in which sws_flags do not hold.
     cut = {"vf": f"trim=start_frame={span.start}:end_frame={span.stop}"} if span else {}
-    stream = ffmpeg.input(str(footage.path)).output(
-        "pipe:",
-        format="rawvideo",
-        pix_fmt=pixel,
-        fps_mode="passthrough",
-        sws_flags="accurate_rnd+full_chroma_int",
-        **cut,
-    )
-    process = subprocess.Popen(
-        stream.compile(cmd=ffmpeg_binary()),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    try:
-        while len(block := process.stdout.read(count)) == count:
-            yield np.frombuffer(block, dtype).reshape(shape)
-    finally:
-        process.stdout.close()
-        process.wait()
+    stream = (
+        ffmpeg.input(str(footage.path))
+        .output(
+            "pipe:",
+            format="rawvideo",
+            pix_fmt=pixel,
+            fps_mode="passthrough",
+            sws_flags="accurate_rnd+full_chroma_int",
+            loglevel="error",
+            **cut,
+        )
+        .global_args("-xerror")
+    )  # or a frame that cannot be decoded would be left out
+    with tempfile.TemporaryFile() as said:  # no pipe: nobody would read it, and a full one would hold ffmpeg up
+        process = subprocess.Popen(
+            stream.compile(cmd=ffmpeg_binary()), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said
+        )
+        assert process.stdout is not None
+        try:
+            while len(block := process.stdout.read(count)) == count:
+                yield np.frombuffer(block, dtype).reshape(shape)
+        finally:
+            process.stdout.close()
+            ended = process.wait()
+        said.seek(0)
+        words = said.read().decode("utf-8", "replace")
+    if ended != 0 or "ended prematurely" in words:  # a Matroska file that breaks off is no error to ffmpeg
+        why = (words.strip().splitlines() or [f"ffmpeg ended with {ended}"])[-1]
+        raise Invalid(
+            field=field, message=f"{footage.path} cannot be read to its end ({why})", remedy="Copy or export it again"
+        )
 
 
 def picture_paths(path: Path, field: str) -> list[Path]:
@@ -171,13 +185,16 @@ def write_picture(path: Path, frame: np.ndarray) -> None:
 def movie_writer(
     path: Path, size: Size, rate: Rate, depth: Depth
 ) -> Generator[Callable[[np.ndarray], int | None], None, None]:
-    """Write RGB frames as lossless FFV1 in Matroska, the rate exact; whole or not at all."""
+    """Write RGB frames as lossless FFV1 in Matroska, the rate exact; whole or not at all.
+
+    Raises Exhausted where ffmpeg cannot write it, as on a full disk.
+    """
     part = path.with_name(path.stem + ".part" + path.suffix)
     source, target = ("rgb24", "bgr0") if depth == 8 else ("rgb48le", "gbrp16le")
     stream = ffmpeg.input("pipe:", format="rawvideo", pix_fmt=source, s=str(size), framerate=str(rate)).output(
         str(part), vcodec="ffv1", level=3, pix_fmt=target, loglevel="error", fflags="+bitexact"
     )  # bitexact: without a random name inside, the same take is the same file
-    failed = Invalid(field="out", message=f"ffmpeg could not write {path}", remedy="Is the disk full?")
+    failed = Exhausted(field="disk", message=f"ffmpeg could not write {path}", remedy="Is the disk full?")
     try:
         with subprocess.Popen(stream.overwrite_output().compile(cmd=ffmpeg_binary()), stdin=subprocess.PIPE) as process:
             pipe = process.stdin

@@ -24,24 +24,26 @@ def passes(error: OverpaintError) -> bool:
 
 
 class Patience:
-    """Rests between the tries of one piece of work, for `seconds` since something last moved; 0: there is one try.
+    """Rests between the tries of one piece of work, until nothing has moved for `seconds` since the first of them failed;
+    0: there is one try.
 
     `closed` ends a rest at once: whoever waits gives up.
     """
 
     def __init__(self, seconds: float, closed: threading.Event, cut: Cut | None = None) -> None:
         self._seconds, self._closed, self._cut = seconds, closed, cut
-        self._since, self._tries = time.monotonic(), 0
+        self._since, self._tries = 0.0, 0
 
     def moved(self) -> None:
         """Something arrived: patience is whole again."""
-        self._since = time.monotonic()
         if self._tries and self._cut is not None:
             self._cut(None)
         self._tries = 0
 
     def rest(self, error: OverpaintError) -> None:
         """Wait before the next try. Raises `error` where no try would help, or patience has ended."""
+        if not self._tries:  # what went before was no cut, but work: an upload, or whoever takes the frames
+            self._since = time.monotonic()
         left = self._since + self._seconds - time.monotonic()
         if not passes(error) or left <= 0 or self._closed.is_set():
             raise error

@@ -33,7 +33,9 @@ class Sealing:
     """A folder that is being filled. Files go to a folder of another name, which `finish` gives its own."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises Invalid where `folder` is there already and holds anything."""
+        """Raises Invalid where `folder` is there already and holds anything, or is not named by its name."""
+        if folder.name in ("", ".."):  # it is filled beside it, under another name, and renamed
+            raise Invalid(field="out", message=f"{folder} is no new folder", remedy="Name a new folder")
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise Invalid(field="out", message=f"{folder} is there already and not empty", remedy="Name a new folder")
         self._folder, self._part = folder, folder.with_name(folder.name + ".part")
@@ -156,11 +158,15 @@ def write_whole(path: Path, body: bytes) -> None:
     """Write a file whole or not at all, so that it is there after a power cut as well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    with part.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _pixel_path(digest: str) -> str:

@@ -160,6 +160,8 @@ class Job:
         last: JobEvent | None = None
         for last in self._client.watch(self.id, after):  # one that failed may have been tried again: the end counts
             yield last
+        if last is None and after:  # it had ended by then, which is no less true
+            last = next(self._client.watch(self.id, after - 1), None)
         if last is not None and last.kind is EventKind.CANCELLED:
             raise Cancelled(field="job", message="the job was cancelled")
         if last is not None and last.kind is EventKind.FAILED:

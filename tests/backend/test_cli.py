@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,6 +187,48 @@ def test_a_folder_that_is_not_empty_is_never_written_to(files: Path, tmp_path: P
     ran = paint(files, tmp_path)
     assert ran.returncode == 10 and "out: " in ran.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_here_is_no_new_folder(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = paint(files, Path())
+    assert said.returncode == 10 and said.stderr.endswith("out: . is no new folder. Name a new folder\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(("--rate", "1/0"), 2), (("--rate", "0"), 2), (("--keyframe", "²=key.png"), 10)]
+)
+def test_a_number_that_is_none_is_no_fault_of_ours(
+    files: Path, tmp_path: Path, words: tuple[str, str], code: int
+) -> None:
+    said = paint(files, tmp_path / "take", *words)
+    assert said.returncode == code and "Traceback" not in said.stderr
+
+
+def test_an_output_that_lacks_the_letters_of_a_path_is_no_reason_to_fail(files: Path, tmp_path: Path) -> None:
+    words = ("--clip", files / "clip", "--mask", files / "one.png", "--rate", "24", "--engine", "toy")
+    said = overpaint("paint", *words, "--out", tmp_path / "日本", env={"PYTHONIOENCODING": "ascii"})
+    assert said.returncode == 0, said.stderr
+    assert (tmp_path / "日本" / "take.mkv").is_file() and "\\u65e5\\u672c" in said.stdout
+
+
+@pytest.mark.parametrize("verb", ["paint", "pack"])
+def test_sigterm_while_frames_are_read_leaves_nothing_behind(tmp_path: Path, verb: str) -> None:
+    write(tmp_path / "clip", [np.zeros((8, 8, 3), np.uint8)])
+    os.mkfifo(tmp_path / "clip" / "0001.png")  # the second picture never comes
+    cv2.imwrite(str(tmp_path / "mask.png"), np.full((8, 8), 255, np.uint8))
+    (tmp_path / "tmp").mkdir()
+    words = ("--clip", tmp_path / "clip", "--mask", tmp_path / "mask.png", "--rate", "24", "--engine", "toy")
+    command = [sys.executable, "-m", "overpaint_backend.cli", verb, *map(str, words), "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, env=os.environ | {"TMPDIR": str(tmp_path / "tmp")}) as process:
+        until = time.monotonic() + 60
+        while not any(path.is_file() for part in ("tmp", "out.part") for path in (tmp_path / part).rglob("*/*/*")):
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=60) == 40
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip", "mask.png", "tmp"]
+    assert not list((tmp_path / "tmp").iterdir())
 
 
 def test_a_path_that_cannot_be_written_is_said_in_one_line(files: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from overpaint.clip import Rate, Size
-from overpaint.errors import Invalid, Missing
+from overpaint.errors import Exhausted, Invalid, Missing
 from overpaint_backend.media import ffmpeg_binary, movie_writer, probe, read_frames, write_picture
 
 from tests.pictures import read_picture
@@ -35,6 +35,37 @@ def test_a_movie_that_could_not_be_finished_is_not_there(tmp_path: Path) -> None
         write(FRAMES[0])
         raise RuntimeError("the disk went away")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_movie_that_cannot_be_written_is_told_as_a_full_disk_is(tmp_path: Path) -> None:
+    with (
+        pytest.raises(Exhausted) as raised,
+        movie_writer(tmp_path / "nowhere" / "take.mkv", Size(width=50, height=34), Rate(numerator=25), 8) as write,
+    ):
+        for frame in FRAMES:
+            write(frame)
+    assert raised.value.field == "disk"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("half.mkv", ["-c:v", "ffv1"]),
+        ("half.mp4", ["-c:v", "libx264", "-qp", "0", "-g", "5", "-movflags", "+faststart"]),
+        ("half.avi", ["-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p"]),
+    ],
+)
+def test_a_movie_that_was_copied_in_part_is_refused_and_not_a_shorter_clip(
+    tmp_path: Path, name: str, words: list[str]
+) -> None:
+    path = tmp_path / name
+    source = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=2"]
+    subprocess.run([ffmpeg_binary(), "-v", "error", *source, *words, str(path)], check=True)
+    assert len(list(read_frames(probe(path)))) == 50
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(Invalid, match=f"mask: .*{name} cannot be read to its end"):
+        list(read_frames(probe(path, "mask"), "mask"))
+    assert next(read_frames(probe(path))).shape == (48, 64, 3)  # whoever wants no more is not bothered
 
 
 def test_variable_rates_neither_drop_nor_double_a_frame(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from multiprocessing import AuthenticationError
@@ -87,6 +88,39 @@ def test_without_a_daemon_the_task_runs_cold_and_says_so(footage: Path, tmp_path
     stale.chmod(0o600)
     ran = node.overpaint("daemon", "run", folder, "--task", 1, "--connection", stale, env=env)
     assert ran.returncode == 0 and "no daemon answers" in ran.stdout
+
+
+def test_a_port_at_which_something_else_listens_does_not_hold_a_task_up(
+    footage: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    folder, stale = job(footage, tmp_path, env), tmp_path / "stale"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        stale.write_text(json.dumps({"port": silent.getsockname()[1], "token": "x"}))
+        stale.chmod(0o600)
+        process = node.begin("daemon", "run", folder, "--task", 0, "--connection", stale, "--progress", "json", env=env)
+        said, _ = process.communicate(timeout=60)
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert process.returncode == 0 and "no daemon answers" in lines[0]["words"] and lines[-1]["event"] == "done"
+
+
+def test_a_task_that_waits_for_another_says_so_and_can_be_cancelled(
+    footage: Path, tmp_path: Path, env: dict[str, str], file: Path
+) -> None:
+    folder = job(footage, tmp_path, env, "--option", "delay=3.0")
+    first = node.begin("daemon", "run", folder, "--connection", file, env=env)
+    node.until(first, "painting")
+    second = node.begin("daemon", "run", folder, "--connection", file, "--out", tmp_path / "other", env=env)
+    node.until(second, "another task is running")
+    times = [time.monotonic()]
+    node.until(second, "still at it: another task is running")
+    times.append(time.monotonic())
+    assert times[1] - times[0] < 20  # the contract with farms, not a speed
+    second.terminate()
+    _, said = second.communicate(timeout=60)
+    assert second.returncode == 40 and "before its turn came" in said
+    first.terminate()
+    first.communicate(timeout=60)
+    assert first.returncode == 40
 
 
 def test_a_daemon_of_other_weights_is_not_used(footage: Path, tmp_path: Path, env: dict[str, str], file: Path) -> None:

@@ -134,6 +134,8 @@ def test_21_windows_of_two_painters_are_not_put_together(pack: Pack) -> None:
     note = json.loads((job / "out" / "windows" / "00001.json").read_text())
     (job / "out" / "windows" / "00001.json").write_text(json.dumps(note | {"by": "another card"}))
     assert overpaint("assemble", job) == 21
+    (job / "out" / "windows" / "00000.json").write_text(json.dumps(note | {"window": 0, "by": "another card"}))
+    assert overpaint("run", job, "--task", 1) == 21  # and no node waits for ever for what it cannot begin with
 
 
 def test_30_no_such_device(pack: Pack, footage: Path, tmp_path: Path) -> None:
@@ -166,6 +168,22 @@ def test_33_where_no_window_is_small_enough(
     assert overpaint("run", pack()) == overpaint("paint", *node.request(footage), "--out", tmp_path / "take") == 33
 
 
+@pytest.mark.parametrize("verb", ["assemble", "verify"])
+def test_33_where_the_memory_does_not_hold_a_take(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    def starve(*_: object) -> None:
+        raise MemoryError
+
+    job = pack()
+    assert overpaint("run", job) == 0
+    (job / "out" / "take" / "take.mkv").unlink() if verb == "assemble" else None
+    monkeypatch.setattr("overpaint_backend.workers.run.Reader.source", starve)
+    assert overpaint(verb, job, "--progress", "openjd") == 33
+    said = capsys.readouterr()
+    assert "openjd_fail: MemoryError" in said.out and "the memory does not hold it" in said.err
+
+
 def test_34_the_device_failed(pack: Pack, footage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert overpaint("run", pack("odd", "--option", "fault=device"), "--progress", "openjd") == 34
     assert "openjd_fail: device: the device failed" in capsys.readouterr().out
@@ -195,6 +213,16 @@ def test_50_a_disk_that_is_full_or_not_ours(
     monkeypatch.setattr(os, "fsync", full)
     assert overpaint("run", job) == 50
     assert overpaint("paint", *node.request(footage), "--out", tmp_path / "take") == 50
+
+
+@pytest.mark.parametrize("verb", ["run", "assemble", "verify"])
+def test_what_is_wrong_before_anything_begins_is_told_as_everything_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    assert overpaint(verb, tmp_path / "nowhere", "--progress", "json") == 11
+    assert json.loads(capsys.readouterr().out)["error"]["field"] == "job"
+    assert overpaint(verb, tmp_path / "nowhere", "--progress", "openjd") == 11
+    assert "openjd_fail: job: " in capsys.readouterr().out
 
 
 def test_75_what_may_be_there_later(pack: Pack, footage: Path, tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -87,6 +90,58 @@ def test_a_signal_while_the_engine_loads_ends_the_process(
     process.communicate(timeout=60)
     took = time.monotonic() - asked
     assert process.returncode == 40 and took < (10 if signals == 1 else 5)
+
+
+def test_a_signal_before_the_job_is_opened_ends_with_the_same_code(
+    footage: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    job = pack(footage, tmp_path / "job", env)
+    (tmp_path / "bin").mkdir()
+    asked = tmp_path / "bin" / "nvidia-smi"  # a driver that takes its time to say which cards there are
+    asked.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\nsleep 9\n")
+    asked.chmod(0o755)
+    process = node.begin("run", job, env=env | {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"})
+    while not (tmp_path / "asked").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    asked_at = time.monotonic()
+    process.communicate(timeout=60)
+    assert process.returncode == 40 and time.monotonic() - asked_at < 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how full a pipe may be is set as Linux does it")
+def test_a_signal_ends_a_node_whose_lines_nobody_reads(footage: Path, tmp_path: Path, env: dict[str, str]) -> None:
+    import fcntl
+
+    job = pack(footage, tmp_path / "job", env)
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writing, b"x" * 4096)
+    command = [sys.executable, "-m", "overpaint_backend.cli", "run", str(job)]
+    with subprocess.Popen(command, env=env, stdout=writing) as process:
+        while not (job / "out" / "windows").exists():
+            time.sleep(0.05)
+        time.sleep(0.5)  # for the first line, which is never taken
+        process.send_signal(signal.SIGTERM)
+        asked = time.monotonic()
+        assert process.wait(timeout=60) == 40 and time.monotonic() - asked < 10
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_node_whose_reader_is_gone_stops_and_goes_on_later(
+    footage: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    job = pack(footage, tmp_path / "job", env, "toy", "--option", "delay=0.1")
+    process = node.begin("run", job, env=env)
+    node.until(process, "window 0 is painted")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    with process.stderr as said:
+        words = said.read()
+    assert process.wait(timeout=60) == 40 and words.startswith("overpaint: job: whoever read its lines is gone")
+    again = node.overpaint("run", job, env=env)
+    assert again.returncode == 0 and "4 windows painted" not in again.stdout
 
 
 def test_a_line_comes_every_twenty_seconds_while_the_engine_loads(

@@ -14,7 +14,7 @@ from overpaint.codec import digest
 from overpaint.edit import Edit, Task
 from overpaint.errors import Corrupt, Invalid, Missing
 from overpaint.job import JobSpec
-from overpaint.sealed import Sealing, read_sealed, seal
+from overpaint.sealed import Sealing, read_sealed, seal, write_whole
 
 from tests.fakes import clip_frames, held_mask
 
@@ -66,6 +66,15 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.parametrize("name", [".", "..", "/"])
+def test_a_folder_without_a_name_of_its_own_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Invalid, match=r"is no new folder"):
+        seal(Path(name), job(), PIXELS.__getitem__)
+
+
 def test_what_fails_halfway_leaves_nothing(tmp_path: Path) -> None:
     spec = job()
     with pytest.raises(Corrupt, match="other pixels"):
@@ -73,6 +82,16 @@ def test_what_fails_halfway_leaves_nothing(tmp_path: Path) -> None:
     with Sealing(tmp_path / "job") as sealing, pytest.raises(Missing, match="were not kept"):
         sealing.put(FRAMES[0])
         sealing.finish(spec)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_could_not_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(tmp_path / "note.json", b"{}")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -391,6 +391,16 @@ def test_one_that_fails_does_not_keep_the_others_from_being_painted(folder: Path
     assert [one.name for one in (tmp_path / "takes").iterdir()] == ["002-good"]
 
 
+def test_one_that_cannot_be_queued_does_not_keep_the_others_from_being_painted(
+    folder: Path, tmp_path: Path, server: str
+) -> None:
+    cv2.imwrite(str(folder / "wide.png"), np.zeros((8, 800), np.uint8))  # its shape is seen when it is read
+    path = edit(folder, clip(movie(), span(0, 4), "good"), clip(movie(), span(4, 4), mask="wide.png"))
+    ran = overpaint("timeline", path, "--submit", tmp_path / "takes", "--server", server)
+    assert ran.returncode == 10 and "the shapes differ" in ran.stderr
+    assert [one.name for one in (tmp_path / "takes").iterdir()] == ["001-good"]
+
+
 def test_without_the_library_it_is_said_how_to_get_it(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "opentimelineio.py").write_text("raise ImportError")
     hidden = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}

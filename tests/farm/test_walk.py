@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
+import overpaint
 import pytest
 from overpaint_backend import cli
 
@@ -113,10 +118,101 @@ def test_what_is_damaged_is_painted_again_and_nothing_else(run: Run, pack: Calla
     assert run("verify", job)[0] == 12
     (job / "out" / "windows" / "00002.json").write_text('{"half')
     code, lines = run("run", job, "--progress", "json")
-    assert code == 0 and lines[-1]["painted"] == 2
+    assert code == 0 and lines[-1]["painted"] == 1  # of the other only the note was lost
     assert {name: body for name, body in node.files(job / "out").items() if not name.endswith(".json")} == {
         name: body for name, body in whole.items() if not name.endswith(".json")
     }
+
+
+LIES = {
+    "a window's note without a painter": ("windows/00001.json", {"key": "0" * 64}),
+    "a window's note that names another file": ("windows/00001.json", {"key": "/etc/passwd", "by": "x", "bytes": 1}),
+    "a window's note that is a list": ("windows/00001.json", None),
+    "a plan's note in words": ("plan.json", {"shrunk": "twice"}),
+    "a mask's note without boxes": ("mask.json", {"version": overpaint.__version__}),
+    "a take's note without files": ("take.json", {"files": {}}),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_note_that_lies_is_none(run: Run, pack: Callable[..., Path], name: str) -> None:
+    job = pack("toy")
+    assert run("run", job)[0] == 0
+    whole = node.files(job / "out" / "take")
+    where, lie = LIES[name]
+    note = json.loads((job / "out" / "take.json").read_text())
+    kept = note if where == "take.json" else {"job": note["job"]}
+    (job / "out" / where).write_text(json.dumps([] if lie is None else {**kept, **lie}))
+    for verb in ("plan", "estimate"):
+        assert run(verb, job)[0] == 0
+    assert run("verify", job)[0] in (0, 11, 12) and run("assemble", job)[0] in (0, 11)
+    assert run("run", job)[0] == run("verify", job)[0] == 0
+    assert node.files(job / "out" / "take") == whole
+
+
+def test_no_file_but_a_window_is_removed_for_a_note(run: Run, pack: Callable[..., Path], tmp_path: Path) -> None:
+    job = pack("toy")
+    assert run("run", job)[0] == 0
+    (tmp_path / "mine.npz").write_text("mine")
+    path = job / "out" / "windows" / "00001.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"key": str(tmp_path / "mine")}))
+    assert run("run", job)[0] == 0
+    assert (tmp_path / "mine.npz").read_text() == "mine"
+
+
+def test_verify_does_not_pass_over_a_file_that_the_take_lacks(run: Run, pack: Callable[..., Path]) -> None:
+    job = pack("toy")
+    assert run("run", job)[0] == 0
+    path = job / "out" / "take.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"files": {}}))
+    (job / "out" / "take" / "request.json").unlink()
+    assert run("verify", job)[0] == 12
+    assert run("assemble", job)[0] == run("verify", job)[0] == 0
+    assert (job / "out" / "take" / "request.json").is_file()
+
+
+def test_what_a_chain_began_with_is_what_is_there(
+    run: Run, pack: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine whose windows are not the same the second time, as no engine should be: then all that follows is new."""
+    from overpaint_backend.engines.toy.engine import ToyEngine
+
+    job = pack("toy")
+    assert run("run", job)[0] == 0
+    paint = ToyEngine.paint
+
+    def other(*words: Any) -> Any:
+        out = paint(*words)
+        return replace(out, frames=1 - out.frames)
+
+    monkeypatch.setattr(ToyEngine, "paint", other)
+    note = json.loads((job / "out" / "windows" / "00000.json").read_text())
+    (job / "out" / "windows" / note["key"][:2] / f"{note['key']}.npz").unlink()
+    assert run("run", job, "--windows", "0")[0] == 0
+    code, lines = run("assemble", job, "--progress", "json")
+    assert code == 12 and "the window 1 begins with another window 0" in str(lines[-1]["error"])
+    assert run("verify", job)[0] == 12
+    code, lines = run("run", job, "--progress", "json")
+    assert code == 0 and lines[-1]["painted"] == 2
+    code, lines = run("run", job, "--progress", "json")
+    assert code == 0 and lines[-1]["painted"] == 0
+    (job / "out" / "windows" / "00001.json").unlink()  # a gap that is filled with the same bytes costs nothing
+    code, lines = run("run", job, "--progress", "json")
+    assert code == 0 and lines[-1]["painted"] == 0
+
+
+def test_what_a_killed_node_left_behind_is_cleared_away(run: Run, pack: Callable[..., Path]) -> None:
+    job = pack("toy")
+    assert run("run", job, "--windows", "0")[0] == 0
+    for age, name in ((0, "fresh"), (7200, "old")):
+        part = job / "out" / "windows" / "ab" / f"{name}.npz.part"
+        part.parent.mkdir(exist_ok=True)
+        part.write_text("half a window")
+        os.utime(part, (time.time() - age, time.time() - age))
+    assert run("run", job)[0] == 0
+    assert [path.name for path in (job / "out").rglob("*.part")] == [
+        "fresh.npz.part"
+    ]  # another node may still write it
 
 
 def test_law_1_verify_proves_untouched_pixels_and_fails_for_one_that_is_not(

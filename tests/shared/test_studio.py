@@ -253,3 +253,12 @@ def test_the_package_alone_is_cheap() -> None:
     code = "import overpaint, sys; print(*{'grpc', 'numpy', 'google.protobuf'} & {*sys.modules}); overpaint.connect; overpaint.no"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.stdout.strip() == "" and "has no attribute 'no'" in ran.stderr
+
+
+def test_who_follows_from_the_end_on_hears_how_it_ended(studio: Studio, mask: np.ndarray) -> None:
+    job = studio.submit(footage(9), rate=24, task="repaint", mask=mask * 0, engine="toy")
+    with pytest.raises(Invalid):
+        painted(job)
+    last = max(event.number for event in studio.client.watch(job.id))
+    with pytest.raises(Invalid, match="is empty on every frame"):
+        list(studio.job(job.id).follow(last))

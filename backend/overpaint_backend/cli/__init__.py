@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -24,7 +26,7 @@ from overpaint_backend.cli import (
     training,
     trying,
 )
-from overpaint_backend.cli.exits import exit_code
+from overpaint_backend.cli.exits import CANCELLED, exit_code
 
 ROOMS = (
     serving,
@@ -44,7 +46,24 @@ ROOMS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
-    args = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path that the output's encoding lacks is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")
+    previous = signal.signal(signal.SIGTERM, _stop)
+    try:
+        return _run(_parser().parse_args(arguments))
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+class _Stopped(KeyboardInterrupt):
+    """SIGTERM: what was begun is cleared away, as it is after Ctrl-C."""
+
+
+def _stop(*_: object) -> None:
+    raise _Stopped
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         code = args.run(args)
         sys.stdout.flush()
@@ -59,6 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return exit_code(error)
         print(f"overpaint: {error.filename or 'system'}: {error.strerror or error}. Give another path", file=sys.stderr)
         return exit_code(error)
+    except MemoryError as error:
+        print("overpaint: the memory does not hold it. Take a machine with more", file=sys.stderr)
+        return exit_code(error)
+    except _Stopped:
+        return CANCELLED.code
     except KeyboardInterrupt:
         return 130
 

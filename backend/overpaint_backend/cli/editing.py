@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,23 +88,35 @@ def _submit(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="overpaint-") as name, client(args, PATIENCE) as server:
         spool = Spool(Path(name) / "spool")
         marked = read_timeline(args.file, server.engines())
-        queued = [_queue(args, one, server, spool) for one in marked]  # all of them, so that the server is never idle
+        queued: dict[int, JobSpec] = {}
 
-        def act(number: int, folder: Path) -> None:
+        def queue(number: int, _: Path) -> None:
+            queued[number] = _queue(args, marked[number], server, spool)
+
+        def fetch(number: int, folder: Path) -> None:
+            if number not in queued:
+                return  # it could not be queued, which was said
             spec = queued[number]
-            windows = follow(args, lambda: server.watch(spec.id), lambda: _cancel(server, queued[number:]))
+            windows = follow(args, lambda: server.watch(spec.id), lambda: _cancel(server, queued.values()))
             write_take(folder, spec, map(spool.get, spec.clip.frames), server.fetch(spec.id))
+            del queued[number]
             args.out = folder
             done(args, spec, windows)
 
-        return _each(args, marked, args.submit, act)
+        try:
+            return _each(args, marked, args.submit, queue, fetch)  # all are queued first: the server is never idle
+        except KeyboardInterrupt:
+            _cancel(server, queued.values())
+            raise
 
 
-def _each(args: argparse.Namespace, marked: Sequence[Marked], folder: Path, act: Callable[[int, Path], object]) -> int:
+def _each(
+    args: argparse.Namespace, marked: Sequence[Marked], folder: Path, *acts: Callable[[int, Path], object]
+) -> int:
     """Do it for every clip, each in a folder of its own; one that fails does not keep the others from being done."""
     failed: OverpaintError | None = None
     folder.mkdir(parents=True, exist_ok=True)
-    for number, one in enumerate(marked):
+    for act, (number, one) in product(acts, enumerate(marked)):
         try:
             act(number, folder / folder_name(number + 1, one))
         except Cancelled:
@@ -125,7 +138,7 @@ def _queue(args: argparse.Namespace, one: Marked, server: Client, spool: Spool) 
     return spec
 
 
-def _cancel(server: Client, specs: Sequence[JobSpec]) -> None:
+def _cancel(server: Client, specs: Iterable[JobSpec]) -> None:
     for spec in specs:
         with suppress(Conflict):  # it has ended already
             server.cancel(spec.id)

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from overpaint.errors import Cancelled
+
 from overpaint_backend.cli.arguments import (
     Verbs,
     add_device,
@@ -152,29 +154,34 @@ def run(args: argparse.Namespace) -> int:
     from overpaint_backend.farm import walk
     from overpaint_backend.farm.daemon import Warm
 
-    errand = _errand(args)
-    return _told(args, partial(walk.run, errand, Warm(device(args), errand.weights)))
+    def act(teller: Teller, stop: Event) -> None:
+        errand = _errand(args)
+        walk.run(errand, Warm(device(args), errand.weights), teller, stop)
+
+    return _told(args, act)
 
 
 def run_warm(args: argparse.Namespace) -> int:
-    from overpaint_backend.farm import daemon
+    from overpaint_backend.farm import daemon, walk
     from overpaint_backend.farm.teller import Style
 
-    why = daemon.why_cold(args.connection, device(args), _errand(args).weights)
-    if why:
-        print(f"{why}: this task runs without one, and loads the engine for itself", flush=True)
-        return run(args)
-    errand, style = _errand(args), Style(args.progress)
-    return _told(args, lambda teller, stop: daemon.run_warm(args.connection, errand, style, _print, stop), quiet=True)
+    def act(teller: Teller, stop: Event) -> None:
+        errand, name = _errand(args), device(args)
+        why = daemon.why_cold(args.connection, name, errand.weights)
+        if not why:
+            return daemon.run_warm(args.connection, errand, Style(args.progress), _print, stop)
+        with teller:
+            teller.say(f"{why}: this task runs without one, and loads the engine for itself")
+            walk.run(errand, daemon.Warm(name, errand.weights), teller, stop)
+
+    return _told(args, act, quiet=True)
 
 
 def assemble(args: argparse.Namespace) -> int:
     from overpaint_backend.farm import walk
 
-    job, out = _paths(args)
-    outputs = walk.open_job(job, out)
-
     def act(teller: Teller, stop: Event) -> None:
+        outputs = walk.open_job(*_paths(args))
         fresh = walk.assemble(outputs, teller, stop)
         words = f"the take is in {outputs.take}" + ("" if fresh else ", as it was")
         teller.done(words, {"out": str(outputs.take), "written": fresh})
@@ -185,10 +192,8 @@ def assemble(args: argparse.Namespace) -> int:
 def verify(args: argparse.Namespace) -> int:
     from overpaint_backend.farm import walk
 
-    job, out = _paths(args)
-    outputs = walk.open_job(job, out)
-
     def act(teller: Teller, stop: Event) -> None:
+        outputs = walk.open_job(*_paths(args))
         proven = walk.verify(outputs, teller, stop)
         words = f"{proven['frames']} frames: {proven['untouched_pixels']} pixels outside the mask are the source's"
         teller.done(words, proven)
@@ -251,8 +256,6 @@ def _errand(args: argparse.Namespace) -> Errand:
 
 def _told(args: argparse.Namespace, act: Callable[[Teller, Event], None], *, quiet: bool = False) -> int:
     """Do it with lines about it, until a signal. `quiet`: somebody else tells."""
-    from overpaint.errors import OverpaintError
-
     from overpaint_backend.farm.stopping import stoppable
     from overpaint_backend.farm.teller import Style, Teller
 
@@ -264,11 +267,15 @@ def _told(args: argparse.Namespace, act: Callable[[Teller, Event], None], *, qui
         else:
             with teller:
                 stoppable(partial(act, teller), CANCELLED.code, teller.say)
-    except (OverpaintError, OSError) as error:
-        teller.fail(str(error))
+    except Exception as error:
+        teller.fail(str(error) or type(error).__name__)
         raise
     return 0
 
 
 def _print(line: str) -> None:
-    print(line, flush=True)
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        what = "whoever read its lines is gone"
+        raise Cancelled(field="job", message=what, remedy="Run it again: it goes on where it stopped") from None

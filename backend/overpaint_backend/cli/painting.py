@@ -202,10 +202,10 @@ def files_of(args: argparse.Namespace, cards: Sequence[EngineCard]) -> Files:
 def _by_frame(given: list[str], field: str) -> Path | dict[int, Path]:
     """["PATH"] or ["FRAME=PATH", ...]."""
     pairs = [text.partition("=") for text in given]
-    if len(given) == 1 and not (pairs[0][1] and pairs[0][0].isdigit()):
+    if len(given) == 1 and not (pairs[0][1] and pairs[0][0].isdecimal()):
         return Path(given[0])
     for frame, equals, _ in pairs:
-        if not equals or not frame.isdigit():
+        if not equals or not frame.isdecimal():
             raise Invalid(field=field, message=f"{frame!r} is not FRAME=PATH", remedy="Say 0=first.png, say")
     return {int(frame): Path(path) for frame, _, path in pairs}
 

@@ -21,7 +21,7 @@ from multiprocessing.connection import Client, Connection, Listener, answer_chal
 from pathlib import Path
 from typing import Any
 
-from overpaint.errors import BY_STATUS, Conflict, Internal, Invalid, OverpaintError, Unavailable
+from overpaint.errors import BY_STATUS, Cancelled, Conflict, Internal, Invalid, OverpaintError, Unavailable
 
 from overpaint_backend import registry
 from overpaint_backend.engine import Engine
@@ -30,6 +30,7 @@ from overpaint_backend.farm.walk import Errand, run
 
 IDLE = 3600.0  # seconds without a task after which it ends: nobody may be left who would stop it
 STARTING = 60.0  # seconds that a start may take
+ANSWER = 5.0  # seconds in which a daemon greets who calls; whatever listens at its port now may never
 MOST_BYTES = 1 << 16  # of a message: it holds paths and words
 
 
@@ -107,15 +108,11 @@ class Daemon:
 
         threading.Thread(target=listen, daemon=True).start()
         error: OverpaintError | None = None
-        with self._turn, Teller(Style(asked["style"]), lambda words: _send(line, {"line": words})) as teller:
-            self._used = time.monotonic()
+        with Teller(Style(asked["style"]), lambda words: _send(line, {"line": words})) as teller:
             try:
-                run(_errand(asked["errand"]), self._build, teller, stop)
+                self._in_turn(_errand(asked["errand"]), teller, stop)
             except OverpaintError as caught:
                 error = caught
-            if isinstance(error, Internal):
-                self._build.forget()
-        self._used = time.monotonic()
         self._stops.discard(stop)
         words = error and {
             "status": error.status,
@@ -126,6 +123,23 @@ class Daemon:
         _send(line, {"ended": True, "error": words})
         if isinstance(error, Internal) and error.field == "device":
             _leave(file)  # nothing more can be computed in this process
+
+    def _in_turn(self, errand: Errand, teller: Teller, stop: threading.Event) -> None:
+        """Raises what it failed with, Cancelled also where it was still waiting."""
+        if self._turn.locked():
+            teller.begin("another task is running, and this one waits for it")
+        while not self._turn.acquire(timeout=0.1):
+            if stop.is_set():
+                raise Cancelled(field="job", message="it was cancelled before its turn came", remedy="Run it again")
+        try:
+            self._used = time.monotonic()
+            run(errand, self._build, teller, stop)
+        except Internal:
+            self._build.forget()
+            raise
+        finally:
+            self._used = time.monotonic()
+            self._turn.release()
 
 
 def run_warm(file: Path, errand: Errand, style: Style, write: Callable[[str], None], stop: threading.Event) -> None:
@@ -226,7 +240,16 @@ def _call(file: Path) -> Connection:
         if os.name == "posix" and file.stat().st_mode & 0o077:
             raise Invalid(field="connection", message=f"{file} may be read by others", remedy=f"Say chmod 600 {file}")
         kept = json.loads(file.read_text("utf-8"))
-        return Client(("127.0.0.1", int(kept["port"])), authkey=str(kept["token"]).encode())
+        line, token = Client(("127.0.0.1", int(kept["port"]))), str(kept["token"]).encode()
+        try:
+            if not line.poll(ANSWER):
+                raise EOFError("what listens there is none")
+            answer_challenge(line, token)
+            deliver_challenge(line, token)
+        except BaseException:
+            line.close()
+            raise
+        return line
     except (OSError, EOFError, AuthenticationError, ValueError, KeyError, TypeError) as error:
         why = f"no daemon answers at {file} ({error})"
         raise Unavailable(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from functools import cached_property
@@ -24,6 +25,9 @@ from overpaint_backend.pipeline.region import Box
 from overpaint_backend.pipeline.windows import Window
 from overpaint_backend.weights import digest
 from overpaint_backend.workers.run import Reader, mask_boxes
+
+NOTE = {"job": str, "version": str, "by": str, "key": str, "sha256": str, "bytes": int, "seconds": float}
+"""What the note of a window must have; `before` and `native_size` may be null."""
 
 
 class JobSpool(Spool):
@@ -57,7 +61,7 @@ class Outputs:
     @property
     def shrunk(self) -> int:
         """How often the plan was made smaller for lack of memory, here."""
-        return int((_read(self._plan_note) or {}).get("shrunk", 0))
+        return (_read(self._plan_note, shrunk=int) or {"shrunk": 0})["shrunk"]
 
     def keep_shrunk(self, shrunk: int) -> None:
         if shrunk != self.shrunk:
@@ -65,8 +69,8 @@ class Outputs:
 
     def boxes(self, log: FolderLog) -> list[Box | None]:
         """The box of the mask on every frame; read once, since every task wants all of them."""
-        found = _read(self._mask_note)
-        if found and found.get("job") == self.sealed.digest and found.get("version") == overpaint.__version__:
+        found = _read(self._mask_note, job=str, version=str, boxes=list)
+        if found and (found["job"], found["version"]) == (self.sealed.digest, overpaint.__version__):
             return [None if box is None else (box[0], box[1], box[2], box[3]) for box in found["boxes"]]
         boxes = mask_boxes(Reader(self.sealed.spec, self.spool), log)
         _write(
@@ -76,8 +80,9 @@ class Outputs:
 
     def note(self, number: int) -> Mapping[str, Any] | None:
         """What was noted when window `number` of this very job was painted; None where it was not."""
-        found = _read(self._note(number))
-        return found if found and found.get("job") == self.sealed.digest else None
+        found = _read(self._note(number), **NOTE)
+        own = found and found["job"] == self.sealed.digest and re.fullmatch("[0-9a-f]{64}", found["key"])
+        return found if own else None  # a key is a file's name: no other may be read, let alone removed
 
     def keep_note(self, number: int, note: Mapping[str, Any]) -> None:
         _write(self._note(number), {"job": self.sealed.digest, "window": number, **note})
@@ -95,22 +100,22 @@ class Outputs:
 
     def kept_take(self) -> Mapping[str, Any] | None:
         """What was noted of the take: SHA-256 of all its `files`, and what it was `made_of`; None where there is no note."""
-        found = _read(self.take_note)
-        return found if found and found.get("job") == self.sealed.digest else None
+        found = _read(self.take_note, job=str, files=dict, made_of=str)
+        return found if found and found["job"] == self.sealed.digest else None
 
     def keep_take(self, files: Mapping[str, str], made_of: str) -> None:
         note = {"job": self.sealed.digest, "frames": len(self.sealed.spec.clip), "files": files, "made_of": made_of}
         _write(self.take_note, note)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path, **kinds: type) -> dict[str, Any] | None:
+    """The note, which has a value of each of these kinds. Half of a note is none: what it stood for is made again."""
     try:
         found = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
-    except ValueError:
-        return None  # half of a note is none: what it stood for is made again
-    return found if isinstance(found, dict) else None
+    whole = isinstance(found, dict) and all(isinstance(found.get(name), kind) for name, kind in kinds.items())
+    return found if whole else None
 
 
 def _write(path: Path, plain: Mapping[str, Any], indent: int | None = 1) -> None:
@@ -148,17 +153,26 @@ class FolderLog:
         return self._outputs.shrunk
 
     def windows(self, by: str) -> Mapping[int, str]:
-        """Those that are whole. In a chain, one whose forerunner is no longer what it began with is not."""
+        """Those that are whole. In a chain, one that comes after a gap is looked at again: it is found by its key, unless what
+        fills the gap is not what it began with.
+
+        Raises Conflict where the one before the first wanted is another painter's.
+        """
         found: dict[int, str] = {}
         self._sums.clear()
         for number in range(max(self._wanted.start - 1, 0), self._wanted.stop):
             note = self._outputs.note(number)
-            if note is None or note["by"] != by:
+            if note is None:
+                continue
+            if note["by"] != by:
+                if self._chained and number < self._wanted.start:
+                    raise _of_two(number, note["by"], by)
                 continue
             if not self._outputs.whole(note):
                 self._outputs.spool.drop_window(note["key"])  # or it would be found again by its key
                 continue
-            if self._chained and number - 1 in self._sums and note["before"] != self._sums[number - 1]:
+            before = self._sums.get(number - 1)
+            if self._chained and (note.get("before") != before if before else number > self._wanted.start):
                 continue
             found[number], self._sums[number] = note["key"], note["sha256"]
         return found
@@ -177,6 +191,8 @@ class FolderLog:
         path = self._outputs.spool.window_path(key)
         self._sums[window.index] = digest(path)
         now, size = time.monotonic(), self.native_size
+        old = self._outputs.note(window.index)
+        took = old["seconds"] if old and reused and old["key"] == key else round(now - self._began, 3)
         note = {
             "frames": str(window.span),
             "version": overpaint.__version__,
@@ -186,11 +202,11 @@ class FolderLog:
             "bytes": path.stat().st_size,
             "before": self._sums.get(window.index - 1) if self._chained else None,
             "native_size": [size.width, size.height] if size else None,
-            "seconds": round(now - self._began, 3),
+            "seconds": took,
         }
         self._outputs.keep_note(window.index, note)
         self._began = now
-        self.painted += 1
+        self.painted += not reused
         self._teller.window_done(
             window.index, str(window.span), window.index + 1 - self._wanted.start, len(self._wanted)
         )
@@ -209,7 +225,9 @@ def same_painter(found: Mapping[int, Mapping[str, Any]]) -> None:
     by = {number: note["by"] for number, note in found.items()}
     others = [number for number, one in by.items() if one != by[min(by)]]
     if others:
-        what = f"the window {others[0]} was painted by {by[others[0]]!r}, and the window {min(by)} by {by[min(by)]!r}"
-        raise Conflict(
-            field="weights", message=what, remedy="Run the job on one kind of device, with one set of weights"
-        )
+        raise _of_two(others[0], by[others[0]], by[min(by)])
+
+
+def _of_two(number: int, by: str, other: str) -> Conflict:
+    what = f"the window {number} was painted by {by!r}, and others are by {other!r}"
+    return Conflict(field="weights", message=what, remedy="Run the job on one kind of device, with one set of weights")

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -22,8 +23,9 @@ SIGNALS = tuple(
 def stoppable(act: Callable[[threading.Event], T], ended: int, say: Callable[[str], None]) -> T:
     """What `act` returns or raises. It is given an event, which is set by a signal.
 
-    Where it does not end within GRACE seconds of that (a model that is being read takes no step), or a second signal comes,
-    the process ends with the exit code `ended`. That loses nothing: whatever is written is written whole or not at all.
+    Where the process has not ended within GRACE seconds of that (a model that is being read takes no step, and nobody may
+    read the lines that are printed), or a second signal comes, it ends with the exit code `ended`. That loses nothing:
+    whatever is written is written whole or not at all.
     """
     stop, over = threading.Event(), threading.Event()
     results: list[T] = []
@@ -39,14 +41,14 @@ def stoppable(act: Callable[[threading.Event], T], ended: int, say: Callable[[st
 
     def asked(*_: object) -> None:
         if stop.is_set():
-            _end(ended)
+            _end(ended, lambda: None)
         stop.set()
         threading.Thread(target=late, daemon=True).start()
 
     def late() -> None:
-        if not over.wait(GRACE):
-            say("no step came to stop at, so the process ends; nothing that was finished is lost")
-            _end(ended)
+        time.sleep(GRACE)
+        words = "no step came to stop at, so the process ends; nothing that was finished is lost"
+        _end(ended, lambda: None if over.is_set() else say(words))
 
     previous = [(one, signal.signal(one, asked)) for one in SIGNALS]
     try:
@@ -62,7 +64,15 @@ def stoppable(act: Callable[[threading.Event], T], ended: int, say: Callable[[st
     return results[0]
 
 
-def _end(code: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+def _end(code: int, say: Callable[[], None]) -> None:
+    """End the process. The last words have a second: they wait for ever where the output is full and nobody reads it."""
+
+    def last() -> None:
+        say()
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+    saying = threading.Thread(target=last, daemon=True)
+    saying.start()
+    saying.join(1.0)
     os._exit(code)

@@ -6,8 +6,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
+
+from overpaint.errors import OverpaintError
 
 BEAT = 15.0  # seconds of silence after which a line is printed: farms kill what is silent for long
 EVERY = {"plain": 5.0, "json": 0.25, "openjd": 1.0}  # seconds between two lines of the same stage
@@ -94,6 +97,10 @@ class Teller:
             self._write(" ".join(line.splitlines()))  # whoever reads it takes a line for a whole
 
     def _beat(self) -> None:
+        with suppress(OverpaintError):  # nobody listens any more, which the next step tells
+            self._break_silence()
+
+    def _break_silence(self) -> None:
         while not self._over.wait(1.0):
             now = time.monotonic()
             if now - self._last >= BEAT:

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import shutil
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ from overpaint_backend.pipeline.windows import Window, plan_windows
 from overpaint_backend.weights import digest
 from overpaint_backend.workers.local import broke_the_device
 from overpaint_backend.workers.run import Reader, paint_job, paint_windows, smaller, take
+
+LEFT_BEHIND = 3600.0  # seconds after which a window that was begun, and is not there, is a killed node's
 
 log = logging.getLogger(__name__)
 
@@ -186,6 +189,7 @@ def assemble(outputs: Outputs, teller: Teller, stop: Event) -> bool:
     Raises Missing where windows are, Corrupt where one is not what it was, Conflict where they do not belong together.
     """
     found = _painted(outputs)
+    outputs.spool.drop_parts(time.time() - LEFT_BEHIND)
     if _take_is_whole(outputs, found):
         return False
     spec = outputs.sealed.spec
@@ -231,6 +235,9 @@ def verify(outputs: Outputs, teller: Teller, stop: Event) -> Mapping[str, Any]:
         what = "the take was made of other windows than these"
         raise Corrupt(field="take", message=what, remedy="Say overpaint assemble")
     files = kept["files"]
+    if files.keys() != _take_names(outputs):
+        what = f"{outputs.take_note} does not name the files of this take"
+        raise Corrupt(field="take", message=what, remedy="Say overpaint assemble")
     for name, expected in files.items():
         path = outputs.take / name
         if not path.is_file():
@@ -305,6 +312,9 @@ def _painted(outputs: Outputs) -> dict[int, Mapping[str, Any]]:
         if not outputs.whole(note):
             what = f"the window {window.index} is not what was painted"
             raise Corrupt(field="windows", message=what, remedy="Say overpaint run: it is painted again")
+        if note.get("before") and note.get("before") != found[window.index - 1]["sha256"]:
+            what = f"the window {window.index} begins with another window {window.index - 1} than the one that is there"
+            raise Corrupt(field="windows", message=what, remedy="Say overpaint run: it is painted again")
         found[window.index] = note
     same_painter(found)
     return found
@@ -322,11 +332,18 @@ def _take_is_whole(outputs: Outputs, windows: Mapping[int, Mapping[str, Any]]) -
     return (
         kept is not None
         and kept["made_of"] == _names(windows)
+        and kept["files"].keys() == _take_names(outputs)
         and all(
             (outputs.take / name).is_file() and digest(outputs.take / name) == expected
             for name, expected in kept["files"].items()
         )
     )
+
+
+def _take_names(outputs: Outputs) -> set[str]:
+    """The files that a take of this job has."""
+    pictures = (f"frames/{number:05}.png" for number in range(1, len(outputs.sealed.spec.clip) + 1))
+    return {"take.mkv", "request.json", *pictures}
 
 
 def _names(windows: Mapping[int, Mapping[str, Any]]) -> str:
