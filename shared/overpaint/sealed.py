@@ -155,7 +155,7 @@ def read_sealed(folder: Path) -> Sealed:
 
 
 def write_whole(path: Path, body: bytes) -> None:
-    """Write a file whole or not at all, so that it is there after a power cut as well."""
+    """Write a file whole or not at all, also where the power is cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:
