@@ -19,6 +19,7 @@ from overpaint_backend.journal import write_log
 from overpaint_backend.quiet import failure
 
 AT_ONCE = 2  # guides that are made; more wait
+WAITING = 8  # at most: each holds a thread of the server
 LOOK = 0.1  # seconds between two looks whether the guide is still wanted
 log = logging.getLogger(__name__)
 
@@ -28,13 +29,24 @@ class GuideMaker:
 
     def __init__(self, spool: Path, weights: Path, device: str, log_format: str = "text") -> None:
         self._where = (spool, weights, device, log_format)
+        self._seats = threading.BoundedSemaphore(AT_ONCE + WAITING)
         self._places = threading.BoundedSemaphore(AT_ONCE)
 
     def make(self, order: GuideOrder, wanted: Callable[[], bool]) -> Iterator[GuideProgress | MadeGuide]:
         """How far it is, and at last what was made. The work ends as soon as `wanted` says no, or the iterator is closed.
 
-        Raises what the work raised, Cancelled where it is no longer wanted, and Unavailable where its process died.
+        Raises what the work raised, Cancelled where it is no longer wanted, and Unavailable where its process died, or
+        where too many wait already.
         """
+        if not self._seats.acquire(blocking=False):
+            what = f"{AT_ONCE + WAITING} guides are made or wait already"
+            raise Unavailable(field="guide", message=what, remedy="Ask again in a minute")
+        try:
+            yield from self._make(order, wanted)
+        finally:
+            self._seats.release()
+
+    def _make(self, order: GuideOrder, wanted: Callable[[], bool]) -> Iterator[GuideProgress | MadeGuide]:
         waiting = GuideProgress(stage="waiting")
         while not self._places.acquire(timeout=LOOK):
             _check(wanted)
