@@ -17,7 +17,7 @@ from overpaint.clip import Clip, Depth, Rate, Size
 from overpaint.codec import Limits
 from overpaint.edit import Edit, Input
 from overpaint.errors import Cancelled, Conflict, Exhausted, Invalid, Unavailable
-from overpaint.job import EventKind, JobEvent, JobRecord, JobSpec, JobState, JobSummary, Picture, Pruned
+from overpaint.job import EventKind, JobEvent, JobRecord, JobSpec, JobState, JobSummary, Picture, Pruned, check_priority
 from overpaint.order import GuideOrder
 
 from overpaint_backend import registry
@@ -39,7 +39,6 @@ from overpaint_backend.settings import Settings
 QUEUEING = (EventKind.SEALED, EventKind.LOST, EventKind.RESUMED, EventKind.MOVED_UP, EventKind.RETRIED)
 MOST_PROBLEMS = 5  # of one request that its refusal names
 LOOK = 0.03  # seconds between two looks for new events
-MOST_PRIORITY = 10
 MOST_ENDED = 20  # jobs that have ended and are still shown at one look
 
 Shapes = Mapping[str, tuple[tuple[int, ...], int]]
@@ -141,9 +140,7 @@ class Desk:
         caller.need(Scope.PAINT)
         self._check_open()
         self._check(spec, registry.card(spec.engine))
-        if abs(priority) > MOST_PRIORITY:
-            what = f"the priority {priority} is not from -{MOST_PRIORITY} to {MOST_PRIORITY}"
-            raise Invalid(field="priority", message=what, remedy="Give 0 for what is neither urgent nor idle")
+        check_priority(priority)
         size = _bytes(spec)
         with self._counting:
             self._check_allowance(caller, len(spec.clip), spec.clip.size, size, spec.id)

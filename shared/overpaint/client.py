@@ -31,7 +31,7 @@ from overpaint.errors import (
     Unavailable,
 )
 from overpaint.guide_call import GuideCall
-from overpaint.job import JobEvent, JobRecord, JobSpec, JobState, JobSummary, Pruned
+from overpaint.job import JobEvent, JobRecord, JobSpec, JobState, JobSummary, Pruned, check_priority
 from overpaint.order import GuideOrder
 from overpaint.patience import STALL, Cut, Patience, Stall
 from overpaint.pin import look, read_fingerprint
@@ -169,6 +169,7 @@ class Client:
 
         `priority` is from -10 to 10; the higher goes first.
         """
+        check_priority(priority)
         answer = self._call(self._stub.OpenJob, pb.OpenJobRequest(spec=wire.spec_to_wire(spec), priority=priority))
         return wire.state_from_wire(answer.state), tuple(digest.hex() for digest in answer.missing)
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from overpaint.clip import Clip
 from overpaint.edit import Edit, Task
-from overpaint.errors import Conflict
+from overpaint.errors import Conflict, Invalid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +152,16 @@ _TABLE: dict[tuple[JobState, EventKind], JobState] = {
     (S.FAILED, E.RETRIED): S.QUEUED,
     (S.CANCELLED, E.RETRIED): S.QUEUED,
 }
+
+
+MOST_PRIORITY = 10
+
+
+def check_priority(priority: int) -> None:
+    """Raises Invalid where it is not from -10 to 10."""
+    if abs(priority) > MOST_PRIORITY:
+        what = f"the priority {priority} is not from -{MOST_PRIORITY} to {MOST_PRIORITY}"
+        raise Invalid(field="priority", message=what, remedy="Give 0 for what is neither urgent nor idle")
 
 
 _ASKED = {

@@ -198,7 +198,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no mask": ({"mask": None}, "mask: .* needs a mask"),
     "an unknown engine": ({"engine": "nobody"}, "engine: there is no engine 'nobody'"),
     "a keyframe of another depth": ({"keyframes": {0: footage()[0].astype(np.uint16)}}, "keyframe: picture 0 is 24 x 32 x 3 uint16"),
-    "a priority without bounds": ({"priority": 99}, "priority: "),
+    "a priority without bounds": ({"priority": 10**10}, "priority: "),
     "a Guide of pixels that are nowhere": (
         {"sketch": Guide(kind=Input.SKETCH, keys=(GuideKey(frame=0, pixels="ab" * 32),))},
         "guides: the server lacks the picture abababababab",
