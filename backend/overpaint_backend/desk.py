@@ -291,9 +291,11 @@ class Desk:
                 field="after_event", message=what, remedy=f"Watch from an event on that happened, 0 to {last}"
             )
         while True:
-            # In this order, so that nothing is missed: an event after the last look, or the end after the last event.
+            # In this order, so that nothing is missed: an event after the last look, the end after the last event, or
+            # that the job had ended when the desk was closed.
+            closing = self._closing
             state = self._store.state(job)
-            closing = self._closing or (self._draining and state not in LIVE)
+            closing = closing or (self._draining and state not in LIVE)
             for event in self._store.events(job, after):
                 after = event.number
                 waiting = event.kind in QUEUEING
