@@ -69,6 +69,7 @@ class Loaded:
         """`build` makes an engine by its name."""
         self._build = build
         self.engine: Engine | None = None
+        self._used = False
 
     @property
     def name(self) -> str:
@@ -79,8 +80,9 @@ class Loaded:
         """The engine of this name, built where it is not the one at hand."""
         if self.engine is None or self.name != name:
             self.engine = None
-            gc.collect()  # what painted with the old one refers to itself: its memory would go some time later
-            self.engine = self._build(name)
+            if self._used:
+                gc.collect()  # what painted with the old one refers to itself: its memory would go some time later
+            self.engine, self._used = self._build(name), True
         return self.engine
 
 
