@@ -10,9 +10,8 @@ import bpy  # pyright: ignore[reportMissingImports]
 from . import takes
 
 _thrown: set[Path] = set()
-_needed_on_disk: dict[
-    str, set[Path]
-] = {}  # by .blend: what it needs as it was last saved or loaded, as far as that was seen
+# By .blend: what it needs as it was last saved or loaded, as far as that was seen.
+_needed_on_disk: dict[str, set[Path]] = {}
 _seen: set[str] = set()  # the files that were saved or loaded while we watched
 _listening: list[tuple[list[Callable[..., None]], Callable[..., None]]] = []
 

@@ -13,9 +13,8 @@ from typing import BinaryIO
 
 from overpaint.errors import Exhausted, OverpaintError, Unavailable
 
-MARGIN = (
-    256 << 20
-)  # bytes that pixels leave free (of a small disk, a twentieth), so that jobs can still be written down
+# Bytes that pixels leave free (of a small disk, a twentieth), so that jobs can still be written down.
+MARGIN = 256 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

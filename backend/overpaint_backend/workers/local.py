@@ -100,9 +100,8 @@ def renew(store: Store, name: str) -> None:
     """Say again and again that the worker lives, until the server that started it is gone."""
     server = multiprocessing.parent_process()
     while server is None or server.is_alive():
-        with suppress(
-            Exhausted, Unavailable
-        ):  # where nothing can be written no lease is renewed, and none is taken away
+        # Where nothing can be written no lease is renewed, and none is taken away.
+        with suppress(Exhausted, Unavailable):
             store.renew(name, LEASE)
         time.sleep(LEASE / 4)
 

@@ -197,16 +197,6 @@ TestKeeping.settings = settings(
 )
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "jobs.sqlite")
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(tmp_path / "spool")
-
-
 def finished(store: Store, spool: Spool, name: int, key: str, size: int = 8) -> str:
     """A finished job of one frame, with a window of its own."""
     job = spec([NAMES[name]])

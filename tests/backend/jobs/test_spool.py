@@ -12,11 +12,6 @@ from overpaint_backend.jobs.spool import Spool
 FRAME = np.random.default_rng(1).integers(0, 256, (9, 7, 3), np.uint8)
 
 
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(tmp_path / "spool")
-
-
 @pytest.mark.parametrize(
     "frame", [FRAME, FRAME.astype(np.uint16) * 257, FRAME[..., 0], np.dstack([FRAME, FRAME[..., :1]])]
 )

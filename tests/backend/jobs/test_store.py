@@ -19,11 +19,6 @@ def spec(number: int, frames: tuple[str, ...] = ("a" * 64, "b" * 64), prompt: st
     return JobSpec(id=f"{number:032x}", engine="toy", clip=clip, edit=Edit(task=Task.REMOVE, prompt=prompt))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "jobs.sqlite")
-
-
 def queued(store: Store, number: int) -> str:
     store.open(spec(number))
     store.record(spec(number).id, EventKind.SEALED)

@@ -40,16 +40,6 @@ class Failing(Named):
         raise ValueError("a fault")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "jobs.sqlite")
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool(tmp_path / "spool")
-
-
 def claimed(store: Store, spool: Spool, engine: str) -> JobSpec:
     clip = Clip(size=Size(width=32, height=24), rate=Rate(numerator=24), depth=8, frames=tuple(map(spool.put, FRAMES)))
     spec = JobSpec(id=uuid.uuid4().hex, engine=engine, clip=clip, edit=Edit(task=Task.GENERATE))
