@@ -17,6 +17,7 @@ import pytest
 from overpaint import wire
 from overpaint.clip import Rate, Size
 from overpaint_backend.cli import _parser
+from overpaint_backend.cli.exits import CANCELLED
 from overpaint_backend.media import movie_writer, probe, read_frames
 
 from tests.faults.proxy import How, Proxy, Way
@@ -82,6 +83,7 @@ def test_whoever_reads_only_the_first_lines_hears_no_complaint(lines: int) -> No
             process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
+    assert process.returncode == CANCELLED.code  # as the page of exit codes says of every verb
 
 
 def submit(files: Path, out: Path, env: dict[str, str], *words: object) -> subprocess.CompletedProcess[str]:

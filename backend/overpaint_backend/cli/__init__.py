@@ -75,7 +75,7 @@ def _run(args: argparse.Namespace) -> int:
         return exit_code(error)
     except OSError as error:  # a disk that is full, a folder that is not ours
         if isinstance(error, BrokenPipeError) and _read_enough():
-            return exit_code(error)
+            return CANCELLED.code
         print(f"overpaint: {error.filename or 'system'}: {error.strerror or error}. Give another path", file=sys.stderr)
         return exit_code(error)
     except MemoryError as error:
