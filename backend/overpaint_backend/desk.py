@@ -107,7 +107,7 @@ class Desk:
             window_size=plan.region.size,
             pixel_bytes=length * size.pixels * 3 * depth // 8,
             seconds=None if pace is None else pace * length * size.pixels / 1e6,
-            device=next((device.name for device in self._devices()), ""),
+            device=next((device.title for device in self._devices()), ""),
         )
 
     @staticmethod

@@ -406,7 +406,7 @@ class Estimate:
     """What a job would cost.
 
     `window_size` is what the engine sees of a frame, `pixel_bytes` all the clip's pixels before compression, `seconds`
-    from earlier jobs of the same engine (None where there were none).
+    from earlier jobs of the same engine (None where there were none), `device` what paints it, in words.
     """
 
     frames: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from overpaint_backend.devices import devices
 
 from tests.serving import serving
 
@@ -69,7 +70,7 @@ def test_options_come_from_the_card_and_only_changes_are_kept(look):
 
 def test_the_cost_comes_from_the_server_and_so_does_its_refusal(look):
     assert look("cost") == {
-        "cost": ["8 frames, 1 window of 96x64", "At most 0.1 MB to send", "About a second on cpu"],
+        "cost": ["8 frames, 1 window of 96x64", "At most 0.1 MB to send", f"About a second on {devices()[0].title}"],
         "asked again for a seed": False,
         "refused": [True, True],
     }

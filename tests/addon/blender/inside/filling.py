@@ -151,7 +151,9 @@ def cost(extension: str, media: str, server: str) -> dict[str, Any]:
     bpy.ops.overpaint.paint()  # from now on the server knows how long it takes
     scene.sequence_editor.active_strip = scene.sequence_editor.strips["source"]
     shown = settled()
-    found: dict[str, Any] = {"cost": [one for one in shown.shown if one.endswith(("96x64", "to send", "on cpu"))]}
+    found: dict[str, Any] = {
+        "cost": [one for one in shown.shown if one.endswith(("96x64", "to send")) or one.startswith("About")]
+    }
     ask = room("ui.asking").current()
     asked = ask._question
     scene.overpaint.seed = 7
