@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,7 +17,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from overpaint.errors import Corrupt, Exhausted, Invalid, Missing, Unavailable
+from overpaint.errors import Exhausted, Invalid, Missing
+
+from overpaint_backend.hub import Snapshot, download, look, needed
 
 MANIFEST = "manifest.json"
 """In every folder that came through this room: where from, under which licence, and each file's size and SHA-256."""
@@ -96,27 +97,10 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteFile:
-    """A file on the hub: `size` in bytes; `sha256` where the hub knows it (for all large files)."""
+class Offer(Snapshot):
+    """What a fetch would bring of a repository, said before it does."""
 
     name: str
-    size: int
-    sha256: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """What a fetch would bring, said before it does."""
-
-    name: str
-    repository: str
-    revision: str
-    licence: str
-    files: tuple[RemoteFile, ...]
-
-    @property
-    def size(self) -> int:
-        return sum(file.size for file in self.files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +176,7 @@ def fetch(name: str, root: Path, agree: Callable[[Offer], bool], endpoint: str |
     arrived.mkdir(parents=True, exist_ok=True)
     _make_sure_of_room(offer, arrived)
     for file in offer.files:
-        _download(offer, file, arrived / file.name, endpoint)
+        download(offer, file, arrived / file.name, endpoint)
     where = {"repository": one.repository, "revision": offer.revision, "licence": offer.licence}
     _settle(one, arrived, root, where, place=_link)
     shutil.rmtree(arrived.parent)
@@ -353,22 +337,19 @@ def _write(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def _offer(one: Weights, endpoint: str | None) -> Offer:
-    hub = _needed("huggingface_hub")
-    # A token is for the hub alone: a mirror never sees it.
-    api = hub.HfApi(endpoint=endpoint, token=False if endpoint else None)
-    with _reaching(one.repository):
-        found = api.model_info(one.repository, files_metadata=True, timeout=30)
-    card = found.card_data or {}
-    stated = [card.get(key) for key in ("license", "license_name", "license_link") if card.get(key)]
-    remote = {file.rfilename: file for file in found.siblings or ()}
-    files = tuple(
-        RemoteFile(name=name, size=remote[name].size or 0, sha256=remote[name].lfs.sha256 if remote[name].lfs else None)
-        for name in _wanted(remote, one)
-    )
-    if not any(_holds_tensors(file.name) for file in files):
+    """What the engine reads of the repository. Raises Missing, Unavailable."""
+    found = look(one.repository, endpoint)
+    wanted = _wanted([file.name for file in found.files], one)
+    if not any(map(_holds_tensors, wanted)):
         raise Missing(field="name", message=f"{one.repository} holds no weights", remedy="Check the endpoint")
-    licence = ", ".join(map(str, stated)) or one.licence
-    return Offer(name=one.name, repository=one.repository, revision=found.sha, licence=licence, files=files)
+    files = {file.name: file for file in found.files}
+    return Offer(
+        name=one.name,
+        repository=one.repository,
+        revision=found.revision,
+        licence=found.licence or one.licence,
+        files=tuple(files[name] for name in wanted),
+    )
 
 
 def _make_sure_of_room(offer: Offer, folder: Path) -> None:
@@ -382,54 +363,6 @@ def _make_sure_of_room(offer: Offer, folder: Path) -> None:
             message=f"{offer.name} needs {in_words(needed)} more, and {folder} has {in_words(free)}",
             remedy="Free some, or give another folder with --weights",
         )
-
-
-def _download(offer: Offer, file: RemoteFile, target: Path, endpoint: str | None) -> None:
-    """Into target.part, from the byte where it ends; renamed when the checksum is right.
-
-    huggingface_hub's snapshot_download throws a part away when its process ends, and these files take hours: so we
-    keep the part ourselves, and have http_get do the transfer and its retries. It writes ten megabytes at a time.
-    """
-    if target.is_file():
-        return
-    hub, transfer = _needed("huggingface_hub"), _needed("huggingface_hub.file_download")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    part.touch()
-    if _size(part) > file.size:
-        part.unlink()
-        part.touch()
-    url = hub.hf_hub_url(offer.repository, file.name, revision=offer.revision, endpoint=endpoint)
-    headers = _needed("huggingface_hub.utils").build_hf_headers(token=False if endpoint else None)
-    with part.open("r+b") as out, _reaching(url):
-        begun = out.seek(0, os.SEEK_END)
-        transfer.http_get(url, out, resume_size=begun, headers=headers, expected_size=file.size)
-    if file.sha256 is not None and (found := digest(part)) != file.sha256:
-        part.unlink()
-        raise Corrupt(
-            field=file.name,
-            message=f"its SHA-256 is {found}, and the hub says {file.sha256}",
-            remedy="Fetch again; if it stays so, the mirror is not to be trusted",
-        )
-    part.replace(target)
-
-
-@contextmanager
-def _reaching(what: str) -> Iterator[None]:
-    """Says in our words what went wrong on the way to the hub."""
-    errors = _needed("huggingface_hub.errors")
-    try:
-        yield
-    except (errors.HTTPError, ConnectionError, TimeoutError) as error:
-        if getattr(getattr(error, "response", None), "status_code", 0) in (401, 403, 404):
-            why = f"{what} is not there, or may not be seen without signing in"
-            raise Missing(field="name", message=why, remedy="Check the endpoint, or say: hf auth login") from None
-        words = (str(error) or repr(error)).partition("\n")[0]
-        raise Unavailable(
-            field="endpoint",
-            message=f"{what} cannot be reached ({words})",
-            remedy="Say it again, it goes on where it ended; or give a mirror with --endpoint",
-        ) from None
 
 
 def _settle(
@@ -485,7 +418,7 @@ def _link(source: Path, target: Path) -> None:
 
 def _check_whole(path: Path, came_from: Path) -> None:
     """The header agrees with the file's length. Raises Invalid."""
-    library = _needed("safetensors")
+    library = needed("safetensors")
     try:
         with library.safe_open(path, framework="np"):
             pass
@@ -502,20 +435,8 @@ def _check_whole(path: Path, came_from: Path) -> None:
 
 def _engine_of(one: Weights):
     """The engine's own room for weights: `check(name, folder)`, `convert(pickle, target)`. Raises Missing."""
-    _needed("torch")
+    needed("torch")
     return importlib.import_module(one.room or f"overpaint_backend.engines.{one.engine}.weights")
-
-
-def _needed(module: str):
-    """A part of the extra `engines`, when it is needed and not before. Raises Missing."""
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise Missing(
-            field="package",
-            message=f"this needs {module.partition('.')[0]}, which is not installed here",
-            remedy="Say: pip install 'overpaint[engines]'",
-        ) from None
 
 
 def in_words(size: int) -> str:
