@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from overpaint_backend.engines.vires.config import VAEConfig
 from overpaint_backend.engines.vires.dit import DiT
 from overpaint_backend.engines.vires.vae import VideoVAE
-from overpaint_backend.engines.vires.weights import DIT, VAE, _files, _modern, _some
+from overpaint_backend.engines.vires.weights import DIT, VAE, files_of, modern, some
 
 ADDED = r"hint|sketch_attn|scale_pww"
 """Parameters of the transformer that Open-Sora's does not have."""
@@ -67,10 +67,10 @@ def begin_vae(config: VAEConfig, root: Path) -> VideoVAE:
 
 def _held(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """All tensors, by the names that the models here use; of several with one name that of the first file, so it is last."""
-    for file in reversed(_files(folder)):
+    for file in reversed(files_of(folder)):
         with safe_open(file, "pt") as tensors:
             for own in tensors.keys():  # noqa: SIM118, it is no mapping
-                yield _modern(own, file), tensors.get_tensor(own).float()
+                yield modern(own, file), tensors.get_tensor(own).float()
 
 
 def _fill(model: nn.Module, state: dict[str, Tensor], lacks: str, folder: Path) -> None:
@@ -81,7 +81,7 @@ def _fill(model: nn.Module, state: dict[str, Tensor], lacks: str, folder: Path) 
         if names:
             raise Invalid(
                 field="weights",
-                message=f"{folder} cannot be begun with; {what}: {_some(names)}",
+                message=f"{folder} cannot be begun with; {what}: {some(names)}",
                 remedy="Give weights of the config's widths: --weights FOLDER",
             )
     model.load_state_dict(

@@ -47,13 +47,13 @@ def load_dit(root: Path, device: torch.device | str, dtype: torch.dtype, parity:
     with torch.device("meta"):
         model = DiT(config.read(config.DiTConfig, root / DIT), parity=parity)
     model.sigmas = lms_sigmas().to(device)  # a table, so in no checkpoint
-    return _filled(model, _files(root / DIT), device, dtype)
+    return _filled(model, files_of(root / DIT), device, dtype)
 
 
 def load_vae(root: Path, device: torch.device | str, dtype: torch.dtype) -> VideoVAE | BlockVAE:
     """The autoencoder in `root`/VIRES_VAE, of the kind that its overpaint.json names. Raises as `load_dit` does."""
     model = _empty_vae(root / VAE)
-    return _filled(model, _files(root / VAE), device, dtype)
+    return _filled(model, files_of(root / VAE), device, dtype)
 
 
 def load_text(
@@ -63,7 +63,7 @@ def load_text(
 
     Embeddings are kept in `cache`, in the root unless said. float32 is what the official code computes in, on the graphics card too. There bfloat16 takes half the memory.
     """
-    files = _files(root / TEXT)
+    files = files_of(root / TEXT)
     return TextEncoder(
         root / TEXT,
         cache or root / "cache" / "text",
@@ -84,11 +84,11 @@ def check(name: str, folder: Path) -> Iterator[Finding]:
             model = _empty_vae(folder)
         else:
             model = empty_encoder(folder)
-    survey = _survey(model, _files(folder))
+    survey = _survey(model, files_of(folder))
     for words in survey.problems():
         yield Finding(well=False, words=words)
     if survey.extra:
-        yield Finding(well=True, words=f"not needed: {_some(survey.extra)}")
+        yield Finding(well=True, words=f"not needed: {some(survey.extra)}")
     if not survey.missing and not survey.wrong:
         yield Finding(well=True, words=f"{len(survey.found)} tensors have the names and shapes that the model wants")
 
@@ -147,19 +147,19 @@ class Survey:
 
     def problems(self) -> Iterator[str]:
         if self.missing:
-            yield f"missing: {_some(self.missing)}"
+            yield f"missing: {some(self.missing)}"
         if self.wrong:
-            yield "wrong shape: " + _some(
-                [f"{n} is {found}, not {wanted}" for n, (wanted, found) in self.wrong.items()]
-            )
+            yield "wrong shape: " + some([f"{n} is {found}, not {wanted}" for n, (wanted, found) in self.wrong.items()])
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first of many names, for a message."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
 
-def _files(folder: Path) -> tuple[Path, ...]:
+def files_of(folder: Path) -> tuple[Path, ...]:
+    """The tensor files in a folder that is called as its weights are. Raises Missing, Invalid."""
     return tensor_files(folder, published(folder.name))
 
 
@@ -175,7 +175,7 @@ def _survey(model: nn.Module, files: Iterable[Path]) -> Survey:
     extra: list[str] = []
     for file in files:
         for own, shape in _header(file):
-            name = _modern(own, file)
+            name = modern(own, file)
             name = same.get(name, name)
             if name not in wanted:
                 if own not in COMPUTED:
@@ -209,7 +209,7 @@ def _header(file: Path) -> Iterator[tuple[str, Shape]]:
         raise Invalid(field="weights", message=f"{file} cannot be read: {error}", remedy=remedy) from None
 
 
-def _modern(name: str, file: Path) -> str:
+def modern(name: str, file: Path) -> str:
     """The name that the models here use."""
     if file.parent.name == "sdxlvae":
         name = f"spatial_vae.module.{name}"
@@ -229,7 +229,7 @@ def _filled(model: Model, files: Sequence[Path], device: torch.device | str, dty
             remedy="Say: overpaint weights verify; then fetch or import them again. Other widths go into overpaint.json",
         )
     if survey.extra:
-        log.warning("%s: tensors that nothing needs: %s", files[0].parent, _some(survey.extra))
+        log.warning("%s: tensors that nothing needs: %s", files[0].parent, some(survey.extra))
     wanted = model.state_dict()
     state: dict[str, Tensor] = {}
     for file in files:
