@@ -6,7 +6,6 @@ import logging
 import shutil
 import sqlite3
 import ssl
-import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -123,13 +122,13 @@ class Server:
         """Until `stop` is called from another thread, or a signal handler."""
         self._grpc.wait_for_termination()
 
-    def drain(self, seconds: float, hurry: threading.Event) -> None:
-        """Take no new jobs, tell everyone, and let running windows end; `seconds` at most, or until `hurry` is set."""
+    def drain(self, seconds: float, hurried: Callable[[], bool]) -> None:
+        """Take no new jobs, tell everyone, and let running windows end; `seconds` at most, or until `hurried`, which waits a moment."""
         log.info("draining")
         self._health.drain()
         self._rounds.check_health()
         self._desk.drain()
-        self._workers.drain(seconds, hurry)
+        self._workers.drain(seconds, hurried)
 
     def stop(self) -> None:
         """Answer no new calls, let those under way end, end the workers. What they paint is resumed at the next start."""

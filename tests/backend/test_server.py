@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,7 @@ def test_an_estimate_needs_no_pixels(tmp_path: Path) -> None:
         edit = Edit(task=Task.REPAINT, guides=(square(100),))
         cost = client.estimate("toy", Size(width=640, height=360), 8, 40, edit)
         assert (cost.frames, cost.windows, cost.pixel_bytes) == (40, 3, 40 * 640 * 360 * 3)
-        assert (
-            cost.window_size.width < 200
-            and cost.seconds is None
-            and cost.device == client.server().devices[0].title
-        )
+        assert cost.window_size.width < 200 and cost.seconds is None and cost.device == client.server().devices[0].title
         with pytest.raises(Invalid, match="needs a mask"):
             client.estimate("toy", Size(width=640, height=360), 8, 40, Edit(task=Task.REPAINT))
         with pytest.raises(Exhausted, match="takes 20000"):
@@ -174,13 +171,18 @@ def test_wrong_settings_are_named(words: dict[str, object], said: str) -> None:
     assert str(refused.value).startswith(said) and refused.value.remedy
 
 
-def test_a_token_never_travels_in_the_open() -> None:
+def test_a_token_never_travels_in_the_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is not plainly this machine is spoken to in TLS or not at all."""
     name = socket.gethostname()
-    if not is_here(socket.gethostbyname(name)) or is_here(name):
+    try:
+        address = socket.gethostbyname(name)
+    except OSError:
+        address = ""  # nothing knows this machine by its name
+    if not address or not is_here(address) or is_here(name):
         pytest.skip("this machine has no other name for its loopback")
-    with socket.create_server((socket.gethostbyname(name), 0)) as plain:
-        plain.settimeout(10)
+    monkeypatch.setenv("no_proxy", name)
+    with socket.create_server((address, 0)) as plain:
+        plain.settimeout(60)
         with ThreadPoolExecutor(1) as asking, Client(f"{name}:{plain.getsockname()[1]}", token="open sesame") as client:
             answer = asking.submit(client.server)
             heard, _ = plain.accept()
@@ -195,7 +197,32 @@ def test_a_server_stops_even_when_it_has_only_just_begun(tmp_path: Path) -> None
     for turn in range(4):
         with serving(tmp_path / "jobs") as server:
             server.process.terminate()
-            assert server.process.wait(timeout=20) == 0, turn
+            assert server.process.wait(timeout=60) == 0, turn
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from overpaint_backend.cli import main
+wait = threading.Condition.wait
+def interrupted(self, timeout=None):
+    if threading.current_thread() is threading.main_thread() and timeout == 0.2:
+        os.kill(os.getpid(), signal.SIGTERM)  # just before an event of the main thread is waited for
+    return wait(self, timeout)
+threading.Condition.wait = interrupted
+sys.exit(main(["serve", "--listen", "127.0.0.1:0", "--folder", sys.argv[1]]))
+"""
+
+
+def test_a_signal_stops_the_server_whatever_it_does_just_then(tmp_path: Path) -> None:
+    """A handler that sets an event waits for ever where it comes while that event is being looked at."""
+    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "jobs")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None and " listens on " in process.stdout.readline()
+            process.terminate()
+            assert process.wait(timeout=60) == 0
+        finally:
+            process.kill()
 
 
 def test_what_an_engine_lacks_is_said_without_the_servers_paths(tmp_path: Path) -> None:

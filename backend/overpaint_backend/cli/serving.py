@@ -8,6 +8,7 @@ import signal
 import threading
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import overpaint
 
@@ -67,28 +68,40 @@ def serve(args: argparse.Namespace) -> int:
     if args.log_prompts:
         os.environ[ASKED] = "1"
     server = Server(settings)
-    stop, hurry = threading.Event(), threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):  # a second one ends the drain
-        signal.signal(name, lambda *_: (hurry if stop.is_set() else stop).set())
+    # Not an event: a handler that sets one waits for ever where the main thread is just looking at it.
+    asked = SimpleQueue[None]()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: asked.put(None))
     if args.with_parent:
-        threading.Thread(target=_await_the_end_of_input, args=(stop,), daemon=True).start()
+        threading.Thread(target=_await_the_end_of_input, args=(asked,), daemon=True).start()
     server.start()
     print(f"overpaint {overpaint.__version__} listens on {server.address}, jobs in {settings.folder}", flush=True)
     if server.web:
         print(f"the web page is at {server.web}", flush=True)
-    while not stop.wait(0.2):  # not for ever: a signal that comes just before a wait would not end it
+    while not _came(asked):
         pass
     if settings.drain:
         print(f"draining, {settings.drain:g} s at most; a second signal stops at once", flush=True)
-        server.drain(settings.drain, hurry)
+        server.drain(settings.drain, lambda: _came(asked))
     print("stopping; jobs that are not finished go on at the next start", flush=True)
     server.stop()
     return 0
 
 
-def _await_the_end_of_input(stop: threading.Event) -> None:
+def _came(asked: SimpleQueue[None]) -> bool:
+    """Whether we are asked to stop, once more or for the first time, within a moment.
+
+    Not for ever: a signal that comes just before a wait would not end it.
+    """
+    with suppress(Empty):
+        asked.get(timeout=0.1)
+        return True
+    return False
+
+
+def _await_the_end_of_input(asked: SimpleQueue[None]) -> None:
     """Whoever started us holds the other end of standard input, and lets go of it however it ends."""
     with suppress(OSError):
         while os.read(0, 1024):  # not sys.stdin: a thread that waits in there cannot be left behind at the end
             pass
-    stop.set()
+    asked.put(None)

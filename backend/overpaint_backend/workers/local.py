@@ -207,12 +207,12 @@ class LocalWorkers:
         """How many workers live. One that follows one that died young counts once it is older than that."""
         return sum(time.monotonic() >= since for since in list(self._alive.values()))
 
-    def drain(self, seconds: float, hurry: threading.Event) -> None:
-        """Let each worker finish the window that it paints, and end it then; `seconds` at most, or until `hurry` is set."""
+    def drain(self, seconds: float, hurried: Callable[[], bool]) -> None:
+        """Let each worker finish the window that it paints, and end it then; `seconds` at most, or until `hurried`, which waits a moment."""
         self._stopping.set()  # no worker follows one that ends
         until = time.monotonic() + seconds
         found: dict[str, frozenset[tuple[str, int]]] = {}
-        while self._alive and time.monotonic() < until and not hurry.wait(PAUSE):
+        while self._alive and time.monotonic() < until and not hurried():
             for process in list(self._processes.values()):
                 has = self._store.painting(process.name)
                 # Only other jobs, or other finished windows, than at the first look: what it does now was begun since then.
