@@ -57,7 +57,9 @@ def serving(folder: Path, *flags: str, listen: str = "127.0.0.1:0") -> Generator
     ]
     on_cpu = os.environ | {"CUDA_VISIBLE_DEVICES": ""}  # one worker, on every machine alike
     with (folder.parent / f"{folder.name}.log").open("a") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=on_cpu)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, text=True, env=on_cpu, start_new_session=True
+        )
     assert process.stdout is not None
     try:
         line = process.stdout.readline()
@@ -67,4 +69,9 @@ def serving(folder: Path, *flags: str, listen: str = "127.0.0.1:0") -> Generator
     finally:
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=30)
+        try:
+            process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:  # nothing of a test outlives it, the server's workers neither
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise
