@@ -389,7 +389,7 @@ class FakeTickets:
         self.kept.pop(job_id, None)
 
 
-def wait_for(backend: Any, job_id: str, *kinds: EventKind, seconds: float = 30.0) -> list[JobEvent]:
+def wait_for(backend: Any, job_id: str, *kinds: EventKind, seconds: float = 60.0) -> list[JobEvent]:
     """The job's events until one of `kinds` (or any end) has come."""
     stop = time.monotonic() + seconds
     found: list[JobEvent] = []
