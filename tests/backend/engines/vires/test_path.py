@@ -17,9 +17,10 @@ from overpaint.edit import Edit, Task
 from overpaint.job import EventKind, JobSpec
 from overpaint_backend.cli import main
 
+from tests.backend.workers.test_crash import workers_of
 from tests.fakes import held_mask
 from tests.pictures import read_picture
-from tests.serving import Serving, serving
+from tests.serving import serving
 
 pytest.importorskip("torch")
 from tests.small import write_small_checkpoint
@@ -112,14 +113,6 @@ def test_equal_seeds_give_equal_bytes_and_another_gives_another(files: Path, wei
     assert (tmp_path / "7 first" / "take.mkv").read_bytes() == (tmp_path / "7 again" / "take.mkv").read_bytes()
 
 
-def worker_of(server: Serving) -> int:
-    """The server's worker process: its child that was spawned to work."""
-    threads = Path(f"/proc/{server.process.pid}/task").glob("*/children")
-    children = [pid for thread in threads for pid in thread.read_text().split()]
-    (worker,) = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    return worker
-
-
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds the process to kill through /proc")
 def test_law_4_a_worker_killed_between_windows_costs_nothing(weights: Path, tmp_path: Path) -> None:
     frames, mask = source(68), masks(1)[0]
@@ -138,7 +131,8 @@ def test_law_4_a_worker_killed_between_windows_costs_nothing(weights: Path, tmp_
     with serving(tmp_path / "jobs", "--weights", str(weights)) as server, Client(server.address) as client:
         killed = submit(client)
         next(event for event in client.watch(killed) if event.kind is EventKind.WINDOW_DONE)
-        os.kill(worker_of(server), signal.SIGKILL)
+        (worker,) = workers_of(server)
+        os.kill(worker, signal.SIGKILL)
         quiet = submit(client)
         events = list(client.watch(killed))
         kinds = [event.kind for event in events]
