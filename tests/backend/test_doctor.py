@@ -156,15 +156,20 @@ def test_weights_that_are_half_there_are_a_fault(tmp_path: Path, monkeypatch: py
 def test_clocks_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("overpaint_backend.registry.names", lambda: ())
     with serving(tmp_path / "jobs") as server:
-        asked = Client.server
-        for ahead, well, said in ((0.0, True, "ours"), (90.0, False, "90.0 s ahead"), (-3600.0, False, "behind")):
+        asked, took = Client.server, 0.0
+        for ahead, well, said in ((0.0, True, "ours"), (90.0, False, "ahead of ours"), (-3600.0, False, "behind ours")):
 
             def shifted(client: Client, seconds: float = 30.0, ahead: float = ahead) -> ServerCard:
+                nonlocal took
+                began = time.time()
                 card = asked(client, seconds)
-                assert abs(card.now - time.time()) < 5
+                took = time.time() - began
+                assert began <= card.now <= began + took
                 return replace(card, now=card.now + ahead)
 
             monkeypatch.setattr(Client, "server", shifted)
             found = {one.part: one for one in examine(tmp_path, lambda: Client(server.address))}
             assert found["clock"].well is well and said in found["clock"].words
+            told = float(found["clock"].words.partition(" s ")[0].rpartition(" ")[2])
+            assert told == pytest.approx(abs(ahead), abs=took + 0.1)  # no nearer than the question took
             assert found["server"].well and "overpaint.v1, the same version as" in found["protocol"].words
