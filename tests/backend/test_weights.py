@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import pytest
@@ -46,7 +46,7 @@ def put(folder: Path, **files: bytes) -> Path:
 def overpaint(*words: object, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "overpaint_backend.cli", "weights", *map(str, words)]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env=os.environ | env, stdin=subprocess.DEVNULL
+        command, capture_output=True, text=True, timeout=240, env=os.environ | env, stdin=subprocess.DEVNULL
     )
 
 
@@ -167,13 +167,14 @@ def test_what_is_gone_or_short_makes_it_incomplete(tmp_path: Path) -> None:
 
 @dataclass
 class Hub:
-    """The few routes of a hub. `cut`: a connection ends after so many bytes; `pause`: seconds before each 64 kB."""
+    """The few routes of a hub. `cut`: a connection ends after so many bytes; `hold`: it waits there until `go_on`."""
 
     files: dict[str, bytes]
     address: str = ""
     card: dict[str, str] = field(default_factory=lambda: {"license": "apache-2.0"})
     cut: int = 0
-    pause: float = 0.0
+    hold: int = 0
+    go_on: Event = field(default_factory=Event)
     digests: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, int]] = field(default_factory=list)  # file, first byte
     served: int = 0
@@ -211,7 +212,8 @@ def serving(hub: Hub) -> Iterator[Hub]:
             self.end_headers()
             body = body[: hub.cut] if hub.cut and status in (200, 206) and not body.startswith(b"{") else body
             for start in range(0, len(body), 1 << 16):
-                time.sleep(hub.pause)
+                if hub.hold and start >= hub.hold:
+                    hub.go_on.wait()
                 try:
                     self.wfile.write(body[start : start + (1 << 16)])
                 except (BrokenPipeError, ConnectionResetError):
@@ -226,13 +228,14 @@ def serving(hub: Hub) -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.go_on.set()
         server.shutdown()
         server.server_close()
         thread.join()
 
 
 def wait_for(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -284,7 +287,7 @@ def test_a_fetch_that_was_killed_goes_on_where_it_ended(tmp_path: Path) -> None:
     content = tensors(9_000_000)
     first, second = {"a.safetensors": tensors(2000)}, {"b.safetensors": content}
     part = tmp_path / ".fetching" / "VIRES" / REVISION / "b.safetensors.part"
-    with serving(Hub(first | second, pause=0.005)) as hub:
+    with serving(Hub(first | second, hold=20_000_000)) as hub:
         words = ("fetch", "VIRES", "--endpoint", hub.address, "--weights", str(tmp_path), "--accept-licence")
         command = [sys.executable, "-m", "overpaint_backend.cli", "weights", *words]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
@@ -295,7 +298,8 @@ def test_a_fetch_that_was_killed_goes_on_where_it_ended(tmp_path: Path) -> None:
         kept = part.stat().st_size
         assert states(tmp_path)["VIRES"] is State.INCOMPLETE
         hub.asked.clear()
-        hub.pause = 0.0
+        hub.hold = 0
+        hub.go_on.set()
         ran = overpaint(*words)
         assert ran.returncode == 0, ran.stderr
     assert hub.asked == [("b.safetensors", kept)] and 0 < kept < len(content)

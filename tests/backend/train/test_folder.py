@@ -49,7 +49,7 @@ def test_a_killed_writer_leaves_a_set_that_can_be_read_and_continued(tmp_path: P
     path = tmp_path / "set"
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)])
     try:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not (path / "manifest.jsonl").exists() or (path / "manifest.jsonl").read_bytes().count(b"\n") < 3:
             assert time.monotonic() < until and writer.poll() is None
             time.sleep(0.01)

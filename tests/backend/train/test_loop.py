@@ -107,11 +107,19 @@ def test_sketches_are_sparse_as_in_the_paper() -> None:
 
 
 SCRIPT = """
-import sys, torch
+import sys, time, torch
 from pathlib import Path
 from tests.backend.train.test_loop import TINY
-from overpaint_backend.train.run import train  # noqa: E402
+from overpaint_backend.train.loop import Learner
+from overpaint_backend.train.run import train
 torch.set_num_threads(1)
+learn = Learner.learn
+def learn_until_killed(self, vae, batch, step):
+    if step == 5:
+        (Path(sys.argv[1]) / "far enough").touch()
+        time.sleep(600)
+    return learn(self, vae, batch, step)
+Learner.learn = learn_until_killed
 train(TINY, Path(sys.argv[1]), save_every=0, judge_every=None)
 """
 
@@ -123,13 +131,14 @@ def test_a_killed_run_goes_on_with_the_same_losses(tmp_path: Path) -> None:
         [sys.executable, "-c", SCRIPT, str(tmp_path / "cut")], cwd=root, stderr=subprocess.DEVNULL,
         env=os.environ | {"PYTHONPATH": str(root)},
     )  # fmt: skip
-    notes = tmp_path / "cut" / "training.json"
-    while process.poll() is None:
-        if notes.is_file() and (text := notes.read_text()) and json.loads(text)["steps"] >= 3:
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.01)
-    assert process.wait() == -signal.SIGKILL, "it was too quick to be killed"
+    try:
+        while not (tmp_path / "cut" / "far enough").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert json.loads((tmp_path / "cut" / "training.json").read_text())["steps"] == 5
     resumed = train(TINY, tmp_path / "cut", resume=True, judge_every=None)
     assert resumed.losses == whole.losses and resumed.vae_losses == whole.vae_losses
 
