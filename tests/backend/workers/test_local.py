@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 import uuid
 import weakref
@@ -11,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from overpaint.clip import Clip, Rate, Size
@@ -23,6 +23,7 @@ from overpaint_backend.jobs import database
 from overpaint_backend.jobs.collect import drop
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
+from overpaint_backend.workers import local
 from overpaint_backend.workers.local import Loaded, LocalWorkers, claim, paint_claimed
 
 from tests.fakes import clip_frames
@@ -115,21 +116,29 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_job_waits_while_its_store_is_locked(store: Store, spool: Spool, tmp_path: Path) -> None:
+def test_a_job_waits_while_its_store_is_locked(
+    store: Store, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It had killed its worker, and whoever starts workers as well."""
-    lock = locked(tmp_path / "jobs.sqlite")
+    lock, rests = locked(tmp_path / "jobs.sqlite"), list[float]()
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        if len(rests) == 3:
+            lock.__exit__(None, None, None)
+
+    monkeypatch.setattr(local, "time", SimpleNamespace(sleep=rest))
 
     class Locking(Named):
         def paint(self, cut: WindowInput, cond: Conditioning, carry: Carry | None, progress: Progress) -> WindowOutput:
             if cut.span.start == 0:
                 lock.__enter__()
-                threading.Timer(1.0, lambda: lock.__exit__(None, None, None)).start()
             return super().paint(cut, cond, carry, progress)
 
     spec, loaded = claimed(store, spool, "toy"), Loaded(Locking)
     paint_claimed(spec, loaded, store, spool, "w")
     lost = store.events(spec.id)[-1]
-    assert (lost.kind, lost.field) == (EventKind.LOST, "store")  # which is not counted against it
+    assert len(rests) == 3 and (lost.kind, lost.field) == (EventKind.LOST, "store")  # which is not counted against it
     with locked(tmp_path / "jobs.sqlite"):
         assert claim(store, spool, "w", loaded) is None
 
