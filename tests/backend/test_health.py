@@ -8,6 +8,7 @@ import sqlite3
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def test_a_server_whose_workers_die_young_is_not_well(tmp_path: Path) -> None:
 
         def standing() -> tuple[int, int]:
             try:
-                with urllib.request.urlopen(server.web + "health", timeout=10) as answer:
+                with urllib.request.urlopen(server.web + "health", timeout=30) as answer:
                     over_http = answer.status
             except urllib.error.HTTPError as error:
                 with error:
@@ -65,14 +66,14 @@ def test_a_server_whose_workers_die_young_is_not_well(tmp_path: Path) -> None:
 
         serves = health_pb2.HealthCheckResponse
         assert standing() == (200, serves.SERVING)
-        while not (workers := workers_of(server)):
-            time.sleep(0.1)
-        os.kill(workers[0], signal.SIGKILL)
-        stop = time.monotonic() + 15
+        stop = time.monotonic() + 60
         while standing() != (503, serves.NOT_SERVING):
             assert time.monotonic() < stop, "nobody noticed"
+            for worker in workers_of(server):  # its successors too: on a busy machine the first may have grown old
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
             time.sleep(0.1)
-        stop = time.monotonic() + 40
+        stop = time.monotonic() + 120
         while standing() != (200, serves.SERVING):  # its successor is old enough to be believed
             assert time.monotonic() < stop, "it did not recover"
             time.sleep(0.5)
