@@ -35,6 +35,7 @@ alone = replace(toy_alone, max_frames=4)
 chained = replace(toy, max_frames=4, overlap=1)
 MASK = np.zeros((24, 32), np.uint8)
 MASK[6:15, 10:20] = 255
+STEPS = 60_000  # of a millisecond: a minute
 
 
 class Scripted(ToyEngine):
@@ -76,7 +77,7 @@ class Job:
                 thread.start()
             yield
             for thread in threads:
-                thread.join(10)
+                thread.join(60)
 
         run_job(self.spec, engine, self.store, self.spool, "w", offer)
         return [self.spool.get(one) for one in self.store.take(self.spec.id)]
@@ -134,7 +135,7 @@ def test_whoever_paints_which_window_the_take_is_that_of_one(
 
 def test_several_paint_at_the_same_time(tmp_path: Path, alone_take: list[np.ndarray]) -> None:
     together = threading.Barrier(3)  # passed only when three are within a window at once
-    engines = [Scripted(lambda progress: together.wait(20)) for _ in range(3)]
+    engines = [Scripted(lambda progress: together.wait(60)) for _ in range(3)]
     job = Job(tmp_path)
     assert same(job.run(engines[0], *map(help_always, engines[1:])), alone_take)
     assert [len(engine.painted) for engine in engines] == [2, 2, 2]
@@ -154,7 +155,7 @@ def test_a_device_that_is_lost_while_it_helps_costs_its_window_only(
             share.help(Scripted(die))
         lost.set()
 
-    mine = Scripted(lambda progress: began.wait(10))
+    mine = Scripted(lambda progress: began.wait(60))
     job = Job(tmp_path)
     assert same(job.run(mine, help_with), alone_take) and lost.is_set()
     assert sorted(mine.painted) == list(range(6))  # it came back to the job's own engine
@@ -165,7 +166,7 @@ def test_the_last_window_comes_back_to_who_waits_for_it(tmp_path: Path, alone_ta
 
     def die(progress: Progress) -> None:
         taken.set()
-        alone_left.wait(10)
+        alone_left.wait(60)
         raise DeviceFault("the node is gone")
 
     def help_with(share: Share) -> None:
@@ -173,7 +174,7 @@ def test_the_last_window_comes_back_to_who_waits_for_it(tmp_path: Path, alone_ta
             share.help(Scripted(die))
 
     def begin(progress: Progress) -> None:
-        taken.wait(10)
+        taken.wait(60)
         if len(mine.painted) == 4:  # it begins the fifth of six, and the helper holds the one that is left
             threading.Timer(0.2, alone_left.set).start()
 
@@ -190,7 +191,7 @@ def test_a_window_that_ends_every_device_ends_the_job(tmp_path: Path) -> None:
         raise DeviceFault("no device survives this")
 
     def help_with(share: Share) -> None:
-        began.wait(10)
+        began.wait(60)
         for _ in range(MOST_DEATHS):
             with pytest.raises(DeviceFault):
                 share.help(Scripted(die))
@@ -198,7 +199,7 @@ def test_a_window_that_ends_every_device_ends_the_job(tmp_path: Path) -> None:
 
     def begin(progress: Progress) -> None:
         began.set()
-        assert ended.wait(10)
+        assert ended.wait(60)
 
     job = Job(tmp_path)
     mine = Scripted(begin)
@@ -218,9 +219,9 @@ def test_an_engine_that_fails_while_it_helps_fails_the_job_and_stops_the_others(
         raise error
 
     def go_on(progress: Progress) -> None:
-        failed.wait(10)
-        for step in range(10000):
-            progress("painting", step, 10000)
+        failed.wait(60)
+        for step in range(STEPS):
+            progress("painting", step, STEPS)
             threading.Event().wait(0.001)
 
     mine, job = Scripted(go_on), Job(tmp_path)
@@ -234,17 +235,17 @@ def test_law_7_a_cancelled_job_stops_all_at_their_next_step(tmp_path: Path) -> N
     together, stopped = threading.Barrier(3), list[Exception]()
 
     def paint_for_ever(progress: Progress) -> None:
-        together.wait(10)
+        together.wait(60)
         try:
-            for step in range(10000):
-                progress("painting", step, 10000)
+            for step in range(STEPS):
+                progress("painting", step, STEPS)
                 threading.Event().wait(0.001)
         except Exception as error:
             stopped.append(error)
             raise
 
     def cancel(share: Share) -> None:
-        together.wait(10)
+        together.wait(60)
         job.store.cancel(job.spec.id)
 
     helper = Scripted(paint_for_ever)
