@@ -41,8 +41,10 @@ def test_the_command_times_every_stage(capsys: pytest.CaptureFixture[str]) -> No
     ]  # fmt: skip
     assert all(taken > 0 for taken in seconds.values())
     assert seconds["total"] == pytest.approx(seconds["text"] + seconds["paint"], abs=2e-4)
-    assert figures["step_ratio_plain"] == pytest.approx(seconds["step_plain"] / seconds["step"], rel=0.02)
-    assert figures["step_ratio_dense"] == pytest.approx(seconds["step_dense"] / seconds["step"], rel=0.02)
+    for way in ("plain", "dense"):
+        other, step = seconds[f"step_{way}"], seconds["step"]
+        rounded = 5e-4 + 5e-5 * (other + step) / step**2  # of the ratio, and of the two, however fast the machine is
+        assert figures[f"step_ratio_{way}"] == pytest.approx(other / step, abs=1.01 * rounded)
     assert 0 < figures["peak_memory_gb"]["text"] <= figures["peak_memory_gb"]["paint"] < 100
     assert 0 < figures["box_share"] < 0.25
 

@@ -18,7 +18,9 @@ def test_the_benchmark_runs_all_ways_on_one_clip() -> None:
     assert set(figures["wire_bytes"]) == {"ours", "png", "png_streamed", "png_threads"}
     assert set(figures["seconds"]) == {*figures["wire_bytes"], "naming"}
     assert all(seconds > 0 for seconds in figures["seconds"].values())
-    assert figures["speed_ratio"] == pytest.approx(figures["seconds"]["png"] / figures["seconds"]["ours"], rel=0.02)
+    png, ours = figures["seconds"]["png"], figures["seconds"]["ours"]
+    rounded = 0.005 + 5e-5 * (png + ours) / ours**2  # of the ratio, and of the two, however fast the machine is
+    assert figures["speed_ratio"] == pytest.approx(png / ours, abs=1.01 * rounded)
     pngs = sum(cv2.imencode(".png", frame)[1].size for frame in clip)
     ways = figures["wire_bytes"]
     assert pngs < ways["png"] < pngs + 12 * 200 and ways["png"] == ways["png_streamed"] == ways["png_threads"]
