@@ -72,6 +72,10 @@ class DeviceFault(Exception):
     """The device stopped computing for this process, or is gone; only a new process can go on."""
 
 
+class NodeLost(DeviceFault):
+    """The whole machine of the device is gone, as far as can be known for no fault of the job. Its words quote nobody."""
+
+
 class Engine(Protocol):
     """A model behind our interface. Its package offers `card` and `build(device, weights) -> Engine`.
 

@@ -18,7 +18,7 @@ from overpaint.clip import Clip, Rate, Size
 from overpaint.codec import digest
 from overpaint.edit import Edit, Task
 from overpaint.job import EventKind, JobEvent, JobSpec
-from overpaint_backend.jobs.store import Store
+from overpaint_backend.jobs.store import MOST_LOSSES, Store
 
 from tests.backend.workers.test_crash import workers_of
 from tests.fakes import clip_frames, held_mask
@@ -132,6 +132,38 @@ def test_law_4_a_job_that_loses_its_only_node_goes_on_with_the_next_that_comes(
         done = [event.window for event in events if event.kind is EventKind.WINDOW_DONE]
         assert done == sorted(set(done))
         assert np.array_equal(take(client, spec), here["toy"])
+
+
+@pytest.mark.parametrize(("engine", "count", "delay"), [("toy", 1, 0.2), ("toy-alone", 2, 0.75)])
+def test_law_4_a_job_may_lose_more_nodes_than_workers(
+    nodes: Nodes, here: dict[str, np.ndarray], tmp_path: Path, until: Until, engine: str, count: int, delay: float
+) -> None:
+    """On its only node, and spread over two of which the older is killed: at times the job's own, at times one that helps."""
+    nodes.only(count)
+    with on(nodes, tmp_path) as (_, client):
+        until(lambda: len(names(client)) == count, "the devices")
+        spec = job(engine, delay=delay)
+        submit(client, spec)
+        watched, events = client.watch(spec.id), list[JobEvent]()
+        for _ in range(MOST_LOSSES + 1):
+            for event in watched:
+                events.append(event)
+                if event.kind is EventKind.WINDOW_DONE or event.kind is EventKind.FAILED:
+                    break
+            assert kinds(events)[-1] is EventKind.WINDOW_DONE, events[-1]  # so there was one to lose
+            nodes.kill()
+            nodes.add()
+        events += list(watched)
+        assert kinds(events)[-1] is EventKind.FINISHED, events[-1]
+        lost = [event for event in events if event.kind is EventKind.LOST]
+        assert all(
+            event.field == "node" and re.match(r"the node \S+ \(\w+\) was lost", event.message) for event in lost
+        )
+        assert len(lost) == MOST_LOSSES + 1 if count == 1 else lost
+        done = [event.window for event in events if event.kind is EventKind.WINDOW_DONE]
+        assert sorted(done) == sorted(set(done))
+        assert np.array_equal(take(client, spec), here[engine])
+        assert re.search(r"the node \S+ \(\w+\) was lost", (tmp_path / "ray.log").read_text())
 
 
 def test_law_7_a_cancelled_job_frees_all_its_devices(nodes: Nodes, tmp_path: Path, until: Until) -> None:

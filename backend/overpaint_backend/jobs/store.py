@@ -20,6 +20,9 @@ from overpaint_backend.jobs.holdings import Holdings, orphans
 from overpaint_backend.jobs.queue import Served, Waiting, choose, order
 
 MOST_LOSSES = 3
+# Nodes lost with no window finished between. What ends every node that it comes to finishes none, and is not tried for
+# ever; where bad luck takes every second try of a window, it takes so many in a row once in a thousand times.
+MOST_NODES = 10
 # What a worker tells on its way may be lost in a power cut: it is told again. Whatever else happened is on the disk
 # before anybody hears of it.
 PASSING = (EventKind.STARTED, EventKind.PLANNED, EventKind.PROGRESS, EventKind.WINDOW_DONE, EventKind.LOST)
@@ -208,12 +211,12 @@ class Store:
         waits = f"SELECT 1 FROM jobs WHERE {BELONGS} AND lease_until < ?"
         return self.database.reading().execute(waits, (worker, worker, time.time())).fetchone() is not None
 
-    def lose(self, job: str, worker: str, why: str) -> None:
-        """The worker cannot go on after what the job did to it, and says why before it ends."""
+    def lose(self, job: str, worker: str, why: str, what: str = "worker") -> None:
+        """The worker cannot go on after what the job did to it, or its whole "node" is lost: it says why before it ends."""
         with self.database.changing(durable=True) as connection:  # it may have failed
             found = connection.execute("SELECT worker FROM jobs WHERE id = ?", (job,)).fetchone()
             if found == (worker,):
-                self._lose(connection, job, why)
+                self._lose(connection, job, why, what)
 
     def release(
         self, worker: str = "", why: str = "its worker stopped", *, everyone: bool = False, blameless: bool = False
@@ -233,26 +236,33 @@ class Store:
                 if everyone or blameless:
                     self._record(connection, job, EventKind.LOST, None, {"field": "server", "message": why})
                 else:
-                    self._lose(connection, job, why)
+                    self._lose(connection, job, why, "worker")
         return tuple(job for (job,) in jobs)
 
-    def _lose(self, connection: sqlite3.Connection, job: str, why: str) -> None:
-        if self._died(job) + 1 < MOST_LOSSES:
-            self._record(connection, job, EventKind.LOST, None, {"field": "worker", "message": why})
+    def _lose(self, connection: sqlite3.Connection, job: str, why: str, what: str) -> None:
+        workers, nodes = self._lost(job)
+        if (nodes + 1 < MOST_NODES) if what == "node" else (workers + 1 < MOST_LOSSES):
+            self._record(connection, job, EventKind.LOST, None, {"field": what, "message": why})
             return
+        times = f"it stopped its worker {MOST_LOSSES} times"
+        if what == "node":
+            times = f"{MOST_NODES} nodes were lost that painted it, and no window was finished between"
         words = {
-            "field": "worker",
-            "message": f"it stopped its worker {MOST_LOSSES} times, at last: {why}",
+            "field": what,
+            "message": f"{times}, at last: {why}",
             "remedy": "Look at the server's log; a shorter clip or another engine may do",
         }
         self._record(connection, job, EventKind.FAILED, None, words)
 
-    def _died(self, job: str) -> int:
-        """How many workers died over the job since it was queued, or tried again."""
-        died = 0
-        for event in self._events_of(job, EventKind.LOST, EventKind.RETRIED):
-            died = 0 if event.kind is EventKind.RETRIED else died + (event.field == "worker")
-        return died
+    def _lost(self, job: str) -> tuple[int, int]:
+        """How many workers died over the job since it was queued, or tried again; and how many nodes, since it last got on."""
+        workers = nodes = 0
+        for event in self._events_of(job, EventKind.LOST, EventKind.RETRIED, EventKind.WINDOW_DONE):
+            if event.kind is EventKind.LOST:
+                workers, nodes = workers + (event.field == "worker"), nodes + (event.field == "node")
+            else:
+                workers, nodes = 0 if event.kind is EventKind.RETRIED else workers, 0
+        return workers, nodes
 
     def spec(self, job: str) -> JobSpec:
         found = self.database.reading().execute("SELECT spec FROM jobs WHERE id = ?", (job,)).fetchone()

@@ -22,7 +22,7 @@ from overpaint.errors import Cancelled, Conflict, Exhausted, Internal, Missing, 
 from overpaint.job import EventKind, JobSpec
 
 from overpaint_backend import registry
-from overpaint_backend.engine import DeviceFault, Engine
+from overpaint_backend.engine import DeviceFault, Engine, NodeLost
 from overpaint_backend.jobs.room import full, has_room, insist, is_full, passes
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
@@ -150,6 +150,10 @@ def paint_claimed(
     except (OverpaintError, OSError) as error:
         words = _words(error)
         record(EventKind.LOST if passes(error) else EventKind.FAILED, **words)
+    except NodeLost as error:
+        why = str(error)
+        insist(lambda: store.lose(spec.id, worker, why, "node"), lambda: time.sleep(PAUSE))
+        raise
     except Exception as error:
         log.error("the engine %s failed: %s", spec.engine, failure(error))
         if broke_the_device(error):

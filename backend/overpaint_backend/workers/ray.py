@@ -31,7 +31,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from overpaint_backend.cluster import Cluster, keep_cluster
-from overpaint_backend.engine import DeviceFault
+from overpaint_backend.engine import DeviceFault, NodeLost
 from overpaint_backend.jobs.room import insist
 from overpaint_backend.jobs.spool import Spool
 from overpaint_backend.jobs.store import Store
@@ -250,6 +250,8 @@ class Driver:
             if self._welcome(actor):
                 self._serve(actor)
                 return True
+        except NodeLost as error:
+            log.warning("%s: %s", self.where, error)
         except DeviceFault as error:
             log.error("%s: %s", self.where, failure(error))
         except Exception as error:
@@ -284,7 +286,7 @@ class Driver:
         return True
 
     def _serve(self, actor: Any) -> None:
-        loaded = Loaded(partial(RemoteEngine, actor, where=self.where))
+        loaded = Loaded(partial(RemoteEngine, actor, where=self.where, node=self.seat.node))
         store, spool = self.crew.store, self.crew.spool
         worked = time.monotonic()
         while not self._leaving.is_set() and time.monotonic() - worked < IDLE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from overpaint.card import Device, EngineCard
 from overpaint.edit import Edit
 from overpaint.errors import BY_STATUS, Cancelled, Internal, OverpaintError
 from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from overpaint_backend import registry
 from overpaint_backend.devices import devices
@@ -23,6 +25,7 @@ from overpaint_backend.engine import (
     Conditioning,
     DeviceFault,
     Engine,
+    NodeLost,
     OutOfMemory,
     Progress,
     WindowInput,
@@ -32,7 +35,9 @@ from overpaint_backend.quiet import asked, failure
 from overpaint_backend.settings import read_settings
 from overpaint_backend.workers.local import broke_the_device
 
-LOOK = 0.2  # seconds between two looks at how far a window is
+LOOK = 0.2  # seconds between two looks at how far a window is, or at a node
+DOUBT = 60.0  # seconds that a node may neither answer nor be known as dead: as Ray is set up, it knows after 45 at most
+GONE = {"Alive": False, "NodeManagerAddress": "of which Ray knows nothing any more"}
 log = logging.getLogger(__name__)
 
 Said: TypeAlias = tuple[str, int, int]
@@ -154,16 +159,48 @@ def start_actor(**asked: Any) -> Any:
     return actor(DeviceActor).options(**asked).remote()
 
 
-class RemoteEngine:
-    """The engine that an actor has loaded, as the walk of a job knows engines. `where` is its device, in words.
+def _live() -> None:
+    """What a node that lives can do."""
 
-    Raises DeviceFault wherever the actor, its node or the way there is lost.
+
+_here: Any = ray.remote(_live)
+
+
+def node_lost(node: str) -> str:
+    """That the node (its id) was lost, in words; "" where it lives, or where Ray does not know either.
+
+    An actor's end is known at once, and its node's some seconds later, when enough signs of life are missed. So the
+    node is given something to do: until it has done that, or is known as dead, nobody knows.
+    """
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    ask: Any = _here.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote
+    asked, until = ask(), time.monotonic() + DOUBT
+    while time.monotonic() < until:
+        found = next((one for one in ray.nodes() if one["NodeID"] == node), GONE)
+        if not found["Alive"]:
+            return f"the node {found['NodeManagerAddress']} ({node[:8]}) was lost"
+        try:
+            ray.get(asked, timeout=LOOK)
+            return ""
+        except GetTimeoutError:
+            continue
+        except RayError:  # it is going, or what was to do it was ended too: for want of memory, say
+            time.sleep(LOOK)
+            asked = ask()
+    return ""
+
+
+class RemoteEngine:
+    """The engine that an actor has loaded, as the walk of a job knows engines.
+
+    `where` is its device in words, on `node`. Raises NodeLost where that is gone, and DeviceFault wherever the actor or
+    the way there is lost.
     """
 
     _numbers = itertools.count(1)
 
-    def __init__(self, actor: Any, name: str, where: str) -> None:
-        self._actor, self._where = actor, where
+    def __init__(self, actor: Any, name: str, where: str, node: str) -> None:
+        self._actor, self._where, self._node = actor, where, node
         self.card, self.painter = self._result(actor.load.remote(name)).result
 
     def encode(self, edit: Edit) -> Conditioning:
@@ -212,5 +249,8 @@ class RemoteEngine:
         raise found.error(**found.words)
 
     def _lost(self, error: RayError) -> DeviceFault:
+        lost = node_lost(self._node)
+        if lost:
+            return NodeLost(lost)
         first = str(error).strip().partition("\n")[0]
         return DeviceFault(f"{self._where} was lost ({type(error).__name__}: {first})")

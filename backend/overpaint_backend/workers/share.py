@@ -14,7 +14,7 @@ from overpaint.errors import Cancelled
 from overpaint_backend.engine import DeviceFault, Engine, Progress
 from overpaint_backend.pipeline.windows import Window
 
-MOST_DEATHS = 3  # devices that one window may take with it before it counts against the job
+MOST_DEATHS = 3  # devices, or whole nodes, that one window may take with it before it counts against the job
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Share:
         self._paints: dict[int, tuple[Engine, Paint]] = {}  # by id, which stays its own as long as it is kept
         self._changed = threading.Condition()
         self._busy = 0
-        self._deaths: Counter[int] = Counter()
+        self._deaths: Counter[tuple[int, type]] = Counter()
         self._error: BaseException | None = None
 
     @property
@@ -121,8 +121,9 @@ class Share:
 
     def _end(self, window: Window, error: BaseException | None, mine: bool) -> None:
         if isinstance(error, DeviceFault) and not mine:
-            self._deaths[window.index] += 1
-            if self._deaths[window.index] < MOST_DEATHS:
+            death = window.index, type(error)
+            self._deaths[death] += 1
+            if self._deaths[death] < MOST_DEATHS:
                 self._left.appendleft(window)
                 return
         self._error = self._error or error

@@ -11,7 +11,7 @@ from overpaint.errors import Conflict, Exhausted, Missing
 from overpaint.job import EventKind, JobEvent, JobSpec, JobState, Picture
 from overpaint.v1 import jobs_pb2
 from overpaint_backend.jobs import store as stores
-from overpaint_backend.jobs.store import MOST_LOSSES, Store
+from overpaint_backend.jobs.store import MOST_LOSSES, MOST_NODES, Store
 
 
 def spec(number: int, frames: tuple[str, ...] = ("a" * 64, "b" * 64), prompt: str = "") -> JobSpec:
@@ -91,6 +91,39 @@ def test_a_restart_of_the_server_is_no_fault_of_the_job(store: Store) -> None:
     for turn in range(MOST_LOSSES + 2):
         assert store.claim(f"w{turn}", 10) is not None
         store.release(everyone=True)
+    assert store.state(job) is JobState.QUEUED
+
+
+def lose_nodes(store: Store, job: str, count: int) -> None:
+    for turn in range(count):
+        assert store.claim(f"w{turn}", 10) is not None
+        store.lose(job, f"w{turn}", "the node a was lost", "node")
+
+
+def test_a_node_that_is_lost_counts_against_no_job_that_gets_on(store: Store) -> None:
+    job = queued(store, 1)
+    for _ in range(MOST_LOSSES - 1):
+        store.claim("w", 10)
+        store.lose(job, "w", "a fault")
+    for window in range(3):
+        lose_nodes(store, job, MOST_NODES - 1)
+        assert store.state(job) is JobState.QUEUED
+        store.claim("w", 10)
+        store.record(job, EventKind.WINDOW_DONE, worker="w", window=window)
+        store.release("w", everyone=True)
+    store.claim("w", 10)
+    store.lose(job, "w", "a fault")  # what counts is neither forgotten for a window nor for a node
+    assert store.state(job) is JobState.FAILED and "its worker 3 times" in store.events(job)[-1].message
+
+
+def test_a_job_that_ends_every_node_fails_in_the_end(store: Store) -> None:
+    job = queued(store, 1)
+    lose_nodes(store, job, MOST_NODES)
+    last = store.events(job)[-1]
+    assert (last.kind, last.field) == (EventKind.FAILED, "node")
+    assert f"{MOST_NODES} nodes were lost" in last.message and last.message.endswith("the node a was lost")
+    store.ask(job, EventKind.RETRIED)
+    lose_nodes(store, job, MOST_NODES - 1)
     assert store.state(job) is JobState.QUEUED
 
 

@@ -19,7 +19,7 @@ from overpaint.clip import Clip, Rate, Size
 from overpaint.edit import Edit, Task
 from overpaint.errors import Cancelled, Invalid
 from overpaint.job import EventKind, JobEvent, JobSpec
-from overpaint_backend.engine import Carry, Conditioning, DeviceFault, Progress, WindowInput, WindowOutput
+from overpaint_backend.engine import Carry, Conditioning, DeviceFault, NodeLost, Progress, WindowInput, WindowOutput
 from overpaint_backend.engines.toy.alone import card as toy_alone
 from overpaint_backend.engines.toy.card import card as toy
 from overpaint_backend.engines.toy.engine import ToyEngine
@@ -206,6 +206,29 @@ def test_a_window_that_ends_every_device_ends_the_job(tmp_path: Path) -> None:
     with pytest.raises(DeviceFault, match="no device survives"):
         job.run(mine, help_with)
     assert mine.painted == [0]  # what it had begun, it finished
+
+
+def test_a_window_that_loses_nodes_and_devices_is_judged_by_each_alone(
+    tmp_path: Path, alone_take: list[np.ndarray]
+) -> None:
+    began, ended = threading.Event(), threading.Event()
+    ends = iter([NodeLost("gone"), DeviceFault("broken")] * (MOST_DEATHS - 1))
+
+    def die(progress: Progress) -> None:
+        raise next(ends)
+
+    def help_with(share: Share) -> None:
+        began.wait(10)
+        for _ in range(2 * (MOST_DEATHS - 1)):
+            with pytest.raises(DeviceFault):
+                share.help(Scripted(die))
+        ended.set()
+
+    def begin(progress: Progress) -> None:
+        began.set()
+        assert ended.wait(10)
+
+    assert same(Job(tmp_path).run(Scripted(begin), help_with), alone_take)
 
 
 @pytest.mark.parametrize("error", [Invalid(field="prompt", message="not this word"), ValueError("a fault")])
