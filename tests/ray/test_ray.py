@@ -253,6 +253,53 @@ def test_a_job_that_ends_three_actors_has_failed(nodes: Nodes, tmp_path: Path, u
         assert "stopped its worker 3 times" in events[-1].message
 
 
+HANGS = """
+from pathlib import Path
+from overpaint_backend.engines.toy import engine
+from overpaint_backend.workers import silence
+silence.HUNG = 4.0
+paint = engine.ToyEngine.paint
+def hangs(self, cut, *rest):
+    import time
+    begun = Path(__file__).with_name("begun")
+    if cut.span.start > 0 and not begun.exists():
+        begun.touch()
+        time.sleep(1e6)
+    return paint(self, cut, *rest)
+engine.ToyEngine.paint = hangs
+"""
+
+
+def test_a_step_that_hangs_is_noticed_and_its_job_goes_on(
+    nodes: Nodes, here: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    nodes.only(0)
+    nodes.add(**patched(tmp_path / "hangs", HANGS))
+    with on(nodes, tmp_path) as (_, client):
+        spec = job("toy")
+        submit(client, spec)
+        events = list(client.watch(spec.id))
+        (lost,) = (event for event in events if event.kind is EventKind.LOST)
+        assert lost.field == "worker" and "no step for 0.0667 minutes" in lost.message
+        assert kinds(events)[-1] is EventKind.FINISHED and painted(events) == list(range(11))
+        assert np.array_equal(take(client, spec), here["toy"])
+
+
+def test_law_7_a_step_that_hangs_gives_the_device_back_after_a_cancel(
+    nodes: Nodes, tmp_path: Path, until: Until
+) -> None:
+    nodes.only(0)
+    nodes.add(**patched(tmp_path / "hangs", HANGS.replace("4.0", "3600.0")))
+    with on(nodes, tmp_path) as (_, client):
+        spec, other = job("toy"), job("toy", prompt="other")
+        submit(client, spec)
+        submit(client, other)
+        until((tmp_path / "hangs" / "begun").exists, "the step that hangs")
+        client.cancel(spec.id)
+        assert kinds(list(client.watch(spec.id)))[-1] is EventKind.CANCELLED
+        assert kinds(list(client.watch(other.id)))[-1] is EventKind.FINISHED
+
+
 FAILS = """
 from overpaint_backend.engines.toy import engine
 def fails(self, *args):

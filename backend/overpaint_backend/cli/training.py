@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from pathlib import Path
 
 from overpaint.errors import Missing
 
 from overpaint_backend.cli.arguments import Verbs, add_verb, add_weights, weights_root
+from overpaint_backend.cli.exits import CANCELLED
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -17,8 +19,12 @@ def add_verbs(verbs: Verbs) -> None:
     one.add_argument("--config", default="small", help="small, one of its ablations, or published")
     one.add_argument("--data", type=Path, metavar="FOLDER", help="data set to learn from, in place of drawn figures")
     one.add_argument("--out", type=Path, required=True, help="folder for weights and progress; --weights takes it")
-    one.add_argument("--steps", type=int, help="end after so many; the config's number unless given")
-    one.add_argument("--minutes", type=float, help="end after so long; --resume goes on")
+    one.add_argument(
+        "--steps",
+        type=int,
+        help="end after so many of the transformer, which follow those of the decoder (small: 1200); all unless given",
+    )
+    one.add_argument("--minutes", type=float, help="end after so long; --resume goes on, as it does after Ctrl-C")
     one.add_argument("--resume", action="store_true", help="go on where --out was left, however it ended")
     add_weights(one)
 
@@ -41,6 +47,9 @@ def train(args: argparse.Namespace) -> int:
         data=args.data,
         weights=weights_root(args),
     )
-    if run.first:
+    if run.first and run.stopped:
+        far = f"{run.step} steps of the transformer and {run.mended} of the decoder"
+        print(f"overpaint: stopped by a signal; {far} are saved in {args.out}. Say --resume to go on", file=sys.stderr)
+    elif run.first:
         print(f"{run.step} steps in {run.seconds / 60:.0f} min; weights are in {args.out}")
-    return 0
+    return CANCELLED.code if run.stopped else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -241,5 +242,13 @@ def whole(hint: Tensor, chunk: int) -> list[tuple[int, int, int, int]]:
 
 def ahead(batches: Batches, steps: Sequence[int]) -> Iterator[Batch]:
     """The batches of these steps, made ahead of time in another process."""
-    loader: DataLoader[Any] = DataLoader(batches, batch_size=None, sampler=steps, num_workers=1, prefetch_factor=4)
+    loader: DataLoader[Any] = DataLoader(
+        batches, batch_size=None, sampler=steps, num_workers=1, prefetch_factor=4, worker_init_fn=_heed_no_signal
+    )
     return iter(loader)
+
+
+def _heed_no_signal(number: int) -> None:
+    """Ctrl-C and a batch system signal all processes; the one that trains answers, and ends this one when it has no more use for it."""
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +50,7 @@ Clips = Callable[[int, int], Sample]
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """What is done so far. `seconds` of computing, over all starts."""
+    """What is done so far. `seconds` of computing, over all starts; `stopped`: a signal ended this one."""
 
     settings: Settings
     out: Path
@@ -55,6 +59,7 @@ class Run:
     mended: int = 0
     step: int = 0
     seconds: float = 0.0
+    stopped: bool = False
     losses: list[float] = field(default_factory=list)
     vae_losses: list[float] = field(default_factory=list)
 
@@ -106,8 +111,8 @@ def train(
     """Train to the settings' end, or until `steps` of the transformer are done or `minutes` have passed; then save.
 
     `data`: a data set (see `folder.py`) in place of generated clips. `weights`: the root of those that the run begins
-    with, if its settings say `given`; it then needs `data`, and is not judged. Saves every `save_every` seconds, and
-    judges every `judge_every` and at the end (None: never). Several processes share the clips of each step.
+    with, if its settings say `given`; it then needs `data`, and is not judged. Saves after its first step, every
+    `save_every` seconds, and where SIGINT or SIGTERM stops it, after the step that they come in. Judges every `judge_every` and at the end (None: never). Several processes share the clips of each step.
     Raises Invalid where `out` holds a run and `resume` is not said, or the other way round, and where a step's clips
     cannot be shared out, or the data set has none that fit; Missing without data set or weights.
     """
@@ -135,20 +140,14 @@ def train(
     run.learner.read(captions)
     if save_every is None:
         save_every = SAVE_LARGE_EVERY if settings.given else SAVE_EVERY
-    clock = Clock(run, minutes, save_every, None if settings.given else judge_every)
-    mend(run, clips, clock)
-    last = min(settings.steps if steps is None else steps, settings.steps)
-    if not clock.over:
-        for step, batch in zip(
-            range(run.step, last), ahead(Batches(settings, clips, share()), range(run.step, last)), strict=False
-        ):
-            run.losses.append(run.learner.learn(run.mending.vae, batch, step))
-            run.step = step + 1
-            clock.tick(run.step, last, run.losses)
-            if clock.over:
-                break
-    run.save()
-    if clock.judge_every is not None:
+    with signalled() as stop:
+        clock = Clock(run, minutes, save_every, None if settings.given else judge_every, stop)
+        mend(run, clips, clock)
+        last = min(settings.steps if steps is None else steps, settings.steps)
+        if not clock.over:
+            learn(run, clips, clock, last)
+        run.save()
+    if clock.judge_every is not None and not run.stopped:
         score(run)
     team().wait_for_everyone()
     return run
@@ -187,14 +186,59 @@ def mend(run: Run, clips: Clips, clock: Clock) -> None:
             return
 
 
-class Clock:
-    """Says how far a run is, and when to save and to judge; `over`: its minutes have passed."""
+def learn(run: Run, clips: Clips, clock: Clock, last: int) -> None:
+    """The transformer's part, until `last` steps of it are done."""
+    rest = range(run.step, last)
+    for step, batch in zip(rest, ahead(Batches(run.settings, clips, share()), rest), strict=False):
+        run.losses.append(run.learner.learn(run.mending.vae, batch, step))
+        run.step = step + 1
+        clock.tick(run.step, last, run.losses)
+        if clock.over:
+            return
 
-    def __init__(self, run: Run, minutes: float | None, save_every: float, judge_every: float | None) -> None:
-        self.run, self.over = run, False
+
+@contextmanager
+def signalled() -> Generator[threading.Event, None, None]:
+    """An event that SIGINT or SIGTERM sets: a step is to end, and to be saved. A second one does what it always does."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield stop
+        return
+    previous = [
+        (one, handler)
+        for one in (signal.SIGINT, signal.SIGTERM)
+        if (handler := signal.getsignal(one)) != signal.SIG_IGN  # a shell's, for what runs behind
+    ]
+
+    def give_back() -> None:
+        for one, handler in previous:
+            signal.signal(one, handler)
+
+    def ask(*_: object) -> None:
+        stop.set()
+        if team().num_processes == 1:  # torchrun repeats to its processes what the terminal has told them already
+            give_back()
+
+    for one, _ in previous:
+        signal.signal(one, ask)
+    try:
+        yield stop
+    finally:
+        give_back()
+
+
+class Clock:
+    """Says how far a run is, and when to save and to judge; `over`: its minutes have passed, or `stop` was set."""
+
+    def __init__(
+        self, run: Run, minutes: float | None, save_every: float, judge_every: float | None, stop: threading.Event
+    ) -> None:
+        self.run, self.over, self._stop = run, False, stop
         self._save_every, self.judge_every = save_every, judge_every
         self._begin = self._last = self._saved = self._said = self._judged = time.monotonic()
-        self._end = None if minutes is None else self._begin + 60 * minutes
+        if not (run.out / STATE).is_file():
+            self._saved = -math.inf  # at once: what is killed soon can go on too, and a disk without room is seen now
+        self._end = math.inf if minutes is None else self._begin + 60 * minutes
         self._pace = 0.0
 
     def tick(self, step: int, steps: int, losses: list[float]) -> None:
@@ -203,16 +247,17 @@ class Clock:
         took, self._last = now - self._last, now
         self._pace = took if self._pace == 0 else 0.95 * self._pace + 0.05 * took
         self.run.seconds += took
-        if self._end is not None:  # processes must end at the same step, and no clock is like another
-            late = float(now >= self._end)
-            self.over = float(shared_mean(torch.tensor(late, device=own_device()))) > 0
+        # Processes must end at the same step, and neither clocks nor signals are alike.
+        ends = torch.tensor([self._stop.is_set(), now >= self._end], dtype=torch.float32, device=own_device())
+        self.run.stopped, late = (shared_mean(ends) > 0).tolist()
+        self.over = self.run.stopped or late
         if self.run.first and (now - self._said > 10 or step == steps):
             self._said = now
             what = "transformer" if self.run.losses else "decoder"
             left = (steps - step) * self._pace / 60
             words = f"{what}: step {step} of {steps}, loss {np.mean(losses[-100:]):.4f}, {1 / self._pace:.2f} steps/s"
             print(f"{words}, {left:.0f} min to go", file=sys.stderr, flush=True)
-        if now - self._saved > self._save_every:
+        if now - self._saved > self._save_every and not self.over:
             self.run.save()
             self._saved = time.monotonic()
         if self.judge_every is not None and self.run.losses and now - self._judged > self.judge_every:

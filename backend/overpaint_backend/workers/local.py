@@ -30,6 +30,7 @@ from overpaint_backend.journal import about, write_log
 from overpaint_backend.quiet import failure
 from overpaint_backend.workers.run import run_job
 from overpaint_backend.workers.share import Offer
+from overpaint_backend.workers.silence import Silence, reason
 
 LEASE = 20.0  # seconds; a worker that does not renew for so long has stopped
 PAUSE = 0.05  # seconds between two looks into the queue
@@ -45,7 +46,7 @@ def work(folder: Path, weights: Path, device: str, name: str, log_format: str) -
     store, spool = Store(folder / "jobs.sqlite"), Spool(folder / "spool")
     server = multiprocessing.parent_process()
     threading.Thread(target=renew, args=(store, name), daemon=True).start()
-    held = _Held(store, name)
+    held = _Held(store, name, device)
     threading.Thread(target=held.watch, daemon=True).start()
     loaded = Loaded(partial(registry.build, device=device, weights=weights))
     while server is None or server.is_alive():
@@ -107,25 +108,48 @@ def renew(store: Store, name: str) -> None:
 
 
 class _Held:
-    """What a worker holds, seen by a thread of its own, which ends a process that does not let go.
+    """What a worker holds, seen by a thread of its own, which ends a process that does not let go, or gets nowhere.
 
     An engine looks whether it is to go on between two steps only. A step that hangs would keep the device for ever.
     """
 
-    def __init__(self, store: Store, worker: str) -> None:
+    def __init__(self, store: Store, worker: str, device: str) -> None:
         self.job = ""
-        self._store, self._worker = store, worker
+        self._store, self._worker, self._device = store, worker, device
+        self._wanted = time.monotonic()
+        self._silence = Silence(device)
 
     def watch(self) -> None:
-        unwanted = time.monotonic()
         while True:
-            job = self.job
-            if not job or self._store.wants(job, self._worker):
-                unwanted = time.monotonic()
-            elif time.monotonic() - unwanted > GRACE:
-                log.error("the job %s was taken back %.0f seconds ago, and its step does not end", job, GRACE)
-                os._exit(1)
+            with suppress(Missing, sqlite3.Error):  # it was deleted just now, or cannot be read: at the next look
+                self._look(self.job)
             time.sleep(1.0)
+
+    def _look(self, job: str) -> None:
+        if not job or self._store.wants(job, self._worker):
+            self._wanted = time.monotonic()
+        elif time.monotonic() - self._wanted > GRACE:
+            log.error("the job %s was taken back %.0f seconds ago, and its step does not end", job, GRACE)
+            os._exit(1)
+        if job and self._silence.lasts((job, self._store.last_event(job))):
+            if writable(self._store):
+                self._give_up(job)
+            self._silence = Silence(self._device)  # it could not have said anything
+
+    def _give_up(self, job: str) -> None:
+        log.error("the job %s: %s, so its worker ends", job, reason())
+        with suppress(Exhausted, Unavailable):  # then who started the worker says it, without the reason
+            self._store.lose(job, self._worker, reason())
+        os._exit(1)
+
+
+def writable(store: Store) -> bool:
+    """Whether events can be written down now: there is room, and nobody holds the lock."""
+    try:
+        store.database.try_to_write()
+        return has_room(store.folder)
+    except (sqlite3.Error, OSError):
+        return False
 
 
 def paint_claimed(
@@ -282,12 +306,9 @@ class LocalWorkers:
     def _overdue(self, worker: str) -> bool:
         """Whether the worker's lease ran out though it could have renewed it."""
         try:
-            if not self._store.lapsed(worker) or not has_room(self._store.folder):
-                return False
-            self._store.database.try_to_write()
-        except (sqlite3.Error, OSError):
+            return self._store.lapsed(worker) and writable(self._store)
+        except sqlite3.Error:
             return False
-        return True
 
 
 def _ending(code: int | None) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -33,7 +34,8 @@ from overpaint_backend.engine import (
 )
 from overpaint_backend.quiet import asked, failure
 from overpaint_backend.settings import read_settings
-from overpaint_backend.workers.local import broke_the_device
+from overpaint_backend.workers.local import GRACE, broke_the_device
+from overpaint_backend.workers.silence import HUNG, Silence, reason
 
 LOOK = 0.2  # seconds between two looks at how far a window is, or at a node
 DOUBT = 60.0  # seconds that a node may neither answer nor be known as dead: as Ray is set up, it knows after 45 at most
@@ -75,6 +77,7 @@ class DeviceActor:
         self._cond: Conditioning = None
         self._said: tuple[int, Said] | None = None
         self._stopped = 0
+        self._silence = Silence(self._device.name)
 
     def report(self) -> Report:
         cards = registry.usable(self._weights, gpu=self._device.name.startswith("cuda"))
@@ -111,9 +114,11 @@ class DeviceActor:
         return self._answer(painted, number)
 
     @ray.method(concurrency_group="control")
-    def said(self, number: int) -> Said | None:
-        """What the engine reported last of the window `number`, if anything."""
-        return self._last(number)
+    def said(self, number: int) -> Answer:
+        """What the engine reported last of the window `number`, if anything; DeviceFault where it hangs."""
+        if self._silence.lasts(self._said):
+            return Answer(error=DeviceFault, words={"message": reason()})
+        return Answer(said=self._last(number))
 
     @ray.method(concurrency_group="control")
     def stop(self, number: int) -> None:
@@ -133,6 +138,7 @@ class DeviceActor:
         self._engine = self._words = self._cond = None
 
     def _answer(self, act: Callable[[], Any], number: int = 0) -> Answer:
+        self._silence = Silence(self._device.name)
         try:
             return Answer(result=act(), said=self._last(number))
         except OverpaintError as error:
@@ -201,7 +207,10 @@ class RemoteEngine:
 
     def __init__(self, actor: Any, name: str, where: str, node: str) -> None:
         self._actor, self._where, self._node = actor, where, node
-        self.card, self.painter = self._result(actor.load.remote(name)).result
+        loading = actor.load.remote(name)
+        for _ in self._reports(loading, 0):
+            pass
+        self.card, self.painter = self._result(loading).result
 
     def encode(self, edit: Edit) -> Conditioning:
         """The words themselves: what the engine makes of them stays where the engine is."""
@@ -211,28 +220,38 @@ class RemoteEngine:
         """Paint one window. What `progress` raises stops it over there, and passes on once the device is free."""
         number = next(self._numbers)
         answer = self._actor.paint.remote(number, self.card.name, cut, cond, carry)
-        said: Said | None = None
         try:
-            while not ray.wait([answer], timeout=LOOK)[0]:
-                said = self._said(number) or said
-                if said is not None:
-                    progress(*said)
-        except RayError as error:
-            raise self._lost(error) from error
+            for said in self._reports(answer, number):
+                progress(*said)
+        except DeviceFault:
+            raise
         except BaseException:
             self._actor.stop.remote(number)
-            ray.wait([answer])
+            if not ray.wait([answer], timeout=GRACE)[0]:
+                raise DeviceFault(f"{self._where}: its step does not end") from None
             raise
         found = self._result(answer)
         if found.said is not None:
             progress(*found.said)
         return deepcopy(found.result)  # out of Ray's memory
 
-    def _said(self, number: int) -> Said | None:
+    def _reports(self, answer: Any, number: int) -> Iterator[Said]:
+        """The engine's last report again and again, until `answer` is there. Raises DeviceFault where it hangs, or is lost."""
+        heard = time.monotonic()
+        said: Said = ("starting", 0, 1)  # before the first one too: whoever hears it may want the engine to stop
         try:
-            return ray.get(self._actor.said.remote(number), timeout=LOOK)
-        except GetTimeoutError:
-            return None  # it is busy, or its node is on the way to be lost; Ray says so in its time
+            while not ray.wait([answer], timeout=LOOK)[0]:
+                # No answer: it is busy, or its node is on the way to be lost; Ray says so in its time.
+                with suppress(GetTimeoutError):
+                    found: Answer = ray.get(self._actor.said.remote(number), timeout=LOOK)
+                    if found.error is not None:
+                        raise DeviceFault(f"{self._where}: {found.words['message']}")
+                    said, heard = found.said or said, time.monotonic()
+                if time.monotonic() - heard > HUNG:  # its interpreter is held
+                    raise DeviceFault(f"{self._where}: {reason()}")
+                yield said
+        except RayError as error:
+            raise self._lost(error) from error
 
     def _result(self, answer: Any) -> Answer:
         try:
