@@ -114,21 +114,14 @@ def test_what_unpacks_to_gigabytes_costs_the_server_no_memory(tmp_path: Path, mo
 
 def empty_keys(count: int) -> bytes:
     """An OpenJobRequest with a guide of `count` keys that say nothing: two bytes each, and a value each once they are read."""
-    body = b"\x12\0" * count
-    for field in (5, 4, 1):  # Edit.guides, JobSpec.edit, OpenJobRequest.spec
-        size = b""
-        left = len(body)
-        while left:
-            size, left = size + bytes([left & 127 | (128 if left > 127 else 0)]), left >> 7
-        body = bytes([field << 3 | 2]) + size + body
-    return body
+    return wrapped(b"\x12\0" * count, 5, 4, 1)  # Edit.guides, JobSpec.edit, OpenJobRequest.spec
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for a process's memory")
 def test_what_has_no_token_is_not_read(tmp_path: Path) -> None:
     """What costs a caller thirty times its size in the server's memory costs nothing where the token is missing or wrong."""
     guard(tmp_path / "jobs", TOKEN)
-    keys = 4 << 20
+    keys = 4_000_000  # a few more are refused before they are read
     body = empty_keys(keys)
     assert len(pb.OpenJobRequest.FromString(body).spec.edit.guides[0].keys) == keys
     with serving(tmp_path / "jobs") as server, grpc.insecure_channel(server.address) as channel:
@@ -147,6 +140,39 @@ def test_what_has_no_token_is_not_read(tmp_path: Path) -> None:
                 assert code is grpc.StatusCode.UNAUTHENTICATED and grown < 16 << 20
         grown, code = cost(SHOWN)  # whoever has one: so the figures above say something
         assert code is grpc.StatusCode.INVALID_ARGUMENT and grown > 128 << 20
+
+
+def wrapped(body: bytes, *fields: int) -> bytes:
+    """`body` as these fields of a message hold it, the innermost first."""
+    for field in fields:
+        size, left = b"", len(body)
+        while left:
+            size, left = size + bytes([left & 127 | (128 if left > 127 else 0)]), left >> 7
+        body = bytes([field << 3 | 2]) + size + body
+    return body
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for a process's memory")
+def test_a_message_of_nothing_but_parts_is_not_read(tmp_path: Path) -> None:
+    """62 MiB of what is empty on the wire, and would be 30 times as large once it is read."""
+    half = 31 << 20
+    bodies = {
+        "OpenJob": empty_keys(half),
+        "EstimateJob": wrapped(b"\x0a\x02\x1a\0" * (half // 2), 3, 2, 5, 5),  # handles of knots
+        "MakeGuide": b"\x0a\0\x12\0" * (half // 2),
+    }
+    with serving(tmp_path / "jobs") as server, grpc.insecure_channel(server.address) as channel:
+        with pytest.raises(grpc.RpcError):  # so that what such a message needs on its way is there
+            ask: Any = channel.unary_unary("/overpaint.v1.OverpaintService/SealJob")
+            ask(wrapped(bytes(2 * half), 1), timeout=60)
+        before = peak(server)
+        for call, body in bodies.items():
+            ask = channel.stream_stream(f"/overpaint.v1.OverpaintService/{call}")
+            with pytest.raises(grpc.RpcError) as refused:
+                list(ask(iter([body]), timeout=60))
+            assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED, call  # type: ignore[attr-defined]
+            assert "more than 4194304 parts" in (refused.value.details() or "")  # type: ignore[attr-defined]
+            assert peak(server) - before < 128 << 20, call
 
 
 def test_the_bomb_is_one() -> None:
@@ -231,7 +257,7 @@ def test_who_has_no_token_writes_nothing_into_the_log(tmp_path: Path) -> None:
             pytest.raises(grpc.RpcError) as refused,
         ):
             other.unary_unary("/overpaint.v1.OverpaintService/OpenJob")(b"\xff", metadata=SHOWN, timeout=10)
-        assert refused.value.code() is grpc.StatusCode.INTERNAL  # type: ignore[attr-defined]
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
         assert Path(server.log).read_text() == before
 
 
