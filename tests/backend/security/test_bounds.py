@@ -6,7 +6,8 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from overpaint_backend.service import FOR_ANYONE
 from overpaint_backend.settings import load_settings
 
 from tests.backend.test_access import FRAMES, MASK, PIXELS, job, paint
+from tests.fakes import clip_frames, held_mask
 from tests.serving import Serving, guard, serving
 
 TOKEN = "a" * 32
@@ -334,12 +336,7 @@ def test_a_guide_is_bounded_by_the_allowance_as_a_job_is(tmp_path: Path) -> None
     guard(tmp_path / "jobs", "p" * 32, "p", pixels=700)
     guard(tmp_path / "jobs", "b" * 32, "b", bytes=size - 1)
     guard(tmp_path / "jobs", "j" * 32, "j", jobs=1)
-    order = GuideOrder(
-        size=Size(width=32, height=24),
-        depth=8,
-        frames=tuple(GuideFrame(frame=at, pixels=digest(frame)) for at, frame in enumerate(FRAMES)),
-        wanted=LinesOrder(),
-    )
+    order = order_of(FRAMES)
     with serving(tmp_path / "jobs") as server:
         for name, field in (("f", "frames"), ("p", "pixels"), ("b", "bytes")):
             with Client(server.address, token=name * 32) as client, pytest.raises(Exhausted) as refused:
@@ -348,6 +345,71 @@ def test_a_guide_is_bounded_by_the_allowance_as_a_job_is(tmp_path: Path) -> None
         with Client(server.address, token="j" * 32) as client:
             client.open_job(job())  # its one job; a guide is none
             assert list(client.make_guide(order, PIXELS.__getitem__))
+
+
+def order_of(frames: Sequence[np.ndarray], mask: np.ndarray | None = None) -> GuideOrder:
+    """Lines of these frames, inside the mask."""
+    inside = None if mask is None else held_mask(mask)
+    return GuideOrder(
+        size=Size(width=32, height=24),
+        depth=8,
+        frames=tuple(GuideFrame(frame=at, pixels=digest(frame)) for at, frame in enumerate(frames)),
+        wanted=LinesOrder(mask=inside),
+    )
+
+
+def test_guides_and_jobs_are_added_up(tmp_path: Path) -> None:
+    """What was sent for guides counts until a job has it, once, and masks as well as frames."""
+    size = 6 * 3 * 32 * 24
+    guard(tmp_path / "jobs", TOKEN, bytes=2 * size + MASK.size)
+    others = clip_frames(18)[6:]
+    pixels = PIXELS | {digest(one): one for one in others}
+
+    def make(client: Client, order: GuideOrder) -> None:
+        assert list(client.make_guide(order, pixels.__getitem__))
+
+    with serving(tmp_path / "jobs") as server, Client(server.address, token=TOKEN) as client:
+        make(client, order_of(FRAMES, MASK))
+        make(client, order_of(others[:6]))
+        make(client, order_of(FRAMES, MASK))  # the same again is no more
+        for more in (order_of(others[6:7]), order_of(FRAMES, MASK[:, ::-1])):
+            with pytest.raises(Exhausted, match="may have 28416 bytes of pixels in all its jobs and guides") as refused:
+                make(client, more)
+            assert refused.value.field == "bytes"
+        with pytest.raises(Exhausted, match="this would make"):
+            client.open_job(replace(job(), clip=replace(job().clip, frames=tuple(map(digest, others[6:])))))
+        spec = job()
+        paint(client, spec)  # of the very frames that the first guide was made of
+        make(client, order_of(FRAMES, MASK))
+        with pytest.raises(Exhausted, match="this would make"):
+            client.open_job(job())
+
+
+@pytest.mark.timeout(60)
+def test_orders_that_come_at_once_are_counted_one_by_one(tmp_path: Path) -> None:
+    """Each would fit; none sends its frames before all were asked for."""
+    guard(tmp_path / "jobs", TOKEN, bytes=6 * 3 * 32 * 24)
+    frames = clip_frames(36)
+    with (
+        serving(tmp_path / "jobs") as server,
+        grpc.insecure_channel(server.address) as channel,
+        ThreadPoolExecutor(6) as threads,
+    ):
+        end = threading.Event()
+
+        def asks(start: int) -> bool:
+            def order() -> Iterator[guides_pb2.MakeGuideRequest]:
+                yield guides_pb2.MakeGuideRequest(order=wire.order_to_wire(order_of(frames[start : start + 6])))
+                end.wait(30)
+
+            try:
+                return bool(next(stub(channel).MakeGuide(order(), metadata=SHOWN)).missing.digests)
+            except grpc.RpcError:
+                return False
+
+        taken = list(threads.map(asks, range(0, 36, 6)))
+        end.set()
+        assert sum(taken) == 1
 
 
 # A token that was taken away
@@ -434,13 +496,7 @@ def test_a_token_taken_away_ends_a_guide(tmp_path: Path) -> None:
         grpc.insecure_channel(server.address) as channel,
     ):
         paint(client, job())  # all pixels are there
-        order = GuideOrder(
-            size=Size(width=32, height=24),
-            depth=8,
-            frames=tuple(GuideFrame(frame=at, pixels=digest(frame)) for at, frame in enumerate(FRAMES)),
-            wanted=LinesOrder(),
-        )
-        asked = guides_pb2.MakeGuideRequest(order=wire.order_to_wire(order))
+        asked = guides_pb2.MakeGuideRequest(order=wire.order_to_wire(order_of(FRAMES)))
         making = stub(channel).MakeGuide(iter([asked]), metadata=SHOWN)
         assert not next(making).missing.digests
         take_away(tmp_path)  # its process takes longer than this to begin
