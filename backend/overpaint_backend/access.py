@@ -30,7 +30,8 @@ class Scope(StrEnum):
 class Allowance:
     """How much a caller may ask for; 0: as much as the server takes.
 
-    `frames` of one clip, `pixels` of one frame, `bytes` of uncompressed pixels in all jobs that are kept, `jobs` that have not ended.
+    `frames` of one clip, `pixels` of one frame, `bytes` of uncompressed pixels in all jobs that are kept and those that
+    guides were ordered of within a day and no job has, `jobs` that have not ended.
     """
 
     frames: int = 0

@@ -1,23 +1,32 @@
-"""Every call of the gRPC server is counted, timed, and named in the log."""
+"""Every call of the gRPC server is read, counted, timed, and named in the log."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
+from overpaint.errors import Exhausted, Invalid, OverpaintError
 from overpaint.v1 import service_pb2
+from overpaint.wire import MOST_PARTS
 
 from overpaint_backend.journal import about
 from overpaint_backend.metrics import Metrics
+from overpaint_backend.parts import has_more_parts
+from overpaint_backend.service import refuse
 
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["OverpaintService"]
 OURS = {f"/{SERVICE.full_name}/{method.name}" for method in SERVICE.methods}
 
 
 class CallCounter(grpc.ServerInterceptor):
-    """Stands before every other interceptor, so that those who are turned away are counted too."""
+    """Stands before every other interceptor, so that those who are turned away are counted too.
+
+    Reads the messages as well: gRPC would in the one thread that all calls wait for, however large they are.
+    """
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -28,18 +37,18 @@ class CallCounter(grpc.ServerInterceptor):
             return found
         name = handler_call_details.method.rpartition("/")[2]
         make, act = _kind(found)
+        coming = partial(self._each_in if found.request_streaming else self._one_in, name, found.request_deserializer)
         return make(
-            self._stream(name, act) if found.response_streaming else self._answer(name, act),
-            request_deserializer=found.request_deserializer,
+            self._stream(name, act, coming) if found.response_streaming else self._answer(name, act, coming),
             response_serializer=found.response_serializer,
         )
 
-    def _answer(self, name: str, act: Callable[..., Any]) -> Callable[..., Any]:
+    def _answer(self, name: str, act: Callable[..., Any], coming: Callable[..., Any]) -> Callable[..., Any]:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             began = time.monotonic()
             try:
                 with about(method=name):
-                    answered = act(self._coming_in(request), context)
+                    answered = act(coming(request, context), context)
                 self._weigh("out", answered)
                 return answered
             finally:
@@ -47,11 +56,11 @@ class CallCounter(grpc.ServerInterceptor):
 
         return answer
 
-    def _stream(self, name: str, act: Callable[..., Any]) -> Callable[..., Any]:
+    def _stream(self, name: str, act: Callable[..., Any], coming: Callable[..., Any]) -> Callable[..., Any]:
         def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             began = time.monotonic()
             try:
-                answers = act(self._coming_in(request), context)
+                answers = act(coming(request, context), context)
                 while True:
                     with about(method=name):  # never over a `yield`: what is between two answers is not ours
                         answered = next(answers, None)
@@ -64,12 +73,25 @@ class CallCounter(grpc.ServerInterceptor):
 
         return stream
 
-    def _coming_in(self, request: Any) -> Any:
-        if not hasattr(request, "ByteSize"):
-            return map(self._weigh_in, request)
-        return self._weigh_in(request)
+    def _one_in(self, name: str, read: Callable[[bytes], Any], body: bytes, context: grpc.ServicerContext) -> Any:
+        try:
+            return self._read(name, read, body)
+        except OverpaintError as error:
+            refuse(context, error)
 
-    def _weigh_in(self, message: Any) -> Any:
+    def _each_in(self, name: str, read: Callable[[bytes], Any], bodies: Iterator[bytes], _: Any) -> Iterator[Any]:
+        return map(partial(self._read, name, read), bodies)  # whoever asks for the next one refuses
+
+    def _read(self, name: str, read: Callable[[bytes], Any], body: bytes) -> Any:
+        """The message, weighed. Raises Invalid where it is none, and Exhausted where it would be far larger than its bytes."""
+        try:
+            if has_more_parts(body, SERVICE.methods_by_name[name].input_type, MOST_PARTS):
+                what = f"the request has more than {MOST_PARTS} parts"
+                raise Exhausted(field="request", message=what, remedy="Send fewer frames, or fewer strokes in them")
+            message = read(body)
+        except DecodeError:
+            what = "the bytes are no request of this call"
+            raise Invalid(field="request", message=what, remedy="Use the same version on both sides") from None
         self._weigh("in", message)
         return message
 

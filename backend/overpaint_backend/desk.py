@@ -143,7 +143,7 @@ class Desk:
         check_priority(priority)
         size = _bytes(spec)
         with self._counting:
-            self._check_allowance(caller, len(spec.clip), spec.clip.size, size, spec.id)
+            self._check_allowance(caller, spec.clip.size, size, spec.digests(), length=len(spec.clip), job=spec.id)
             check_room(self._spool.folder)
             state = self._store.open(spec, caller.name, priority, size)
         return state, self._missing(caller.name, spec.digests())
@@ -155,15 +155,23 @@ class Desk:
         absent = frozenset(self._spool.missing(one for one in digests if one not in unproven))
         return tuple(one for one in digests if one in unproven or one in absent)
 
-    def _check_allowance(self, caller: Caller, length: int, frame: Size, size: int, job: str = "") -> None:
-        """`size` bytes of pixels more, for the job `job` or for none. Raises Exhausted."""
+    def _check_allowance(
+        self, caller: Caller, frame: Size, size: int, digests: Iterable[str], *, length: int, job: str = ""
+    ) -> None:
+        """`size` bytes of pixels more, which are among `digests`, for the job `job` or for a guide. Raises Exhausted."""
         allowance = caller.allowance
-        jobs, kept = self._store.holdings.of_owner(caller.name, besides=job)
+        jobs, kept = self._store.holdings.of_owner(caller.name, job, digests)
         for field, asked, most, what, remedy in (
             ("frames", length, allowance.frames, "frames in a clip", "Choose a shorter range"),
             ("pixels", frame.pixels, allowance.pixels, "pixels in a frame", "Lower the resolution"),
             ("jobs", jobs + bool(job), allowance.jobs, "jobs at a time", "Wait until one has ended, or cancel one"),
-            ("bytes", kept + size, allowance.bytes, "bytes of pixels in all its jobs", "Delete jobs that have ended"),
+            (
+                "bytes",
+                kept + size,
+                allowance.bytes,
+                "bytes of pixels in all its jobs and guides",
+                "Delete jobs that have ended; pixels of guides alone count for a day",
+            ),
         ):
             if most and asked > most:
                 words = f"{caller.name} may have {most} {what}, and this would make {asked}"
@@ -226,11 +234,11 @@ class Desk:
         caller.need(Scope.PAINT)
         self._check_size(len(order.frames), order.size)
         check_order(order)
-        size = len(order.frames) * order.size.pixels * 3 * order.depth // 8
-        self._check_allowance(caller, len(order.frames), order.size, size)
-        self._store.holdings.order(
-            caller.name, tuple(order.digests())
-        )  # before the look: from then on nobody collects them
+        sizes = _sizes(_ordered(order))
+        with self._counting:
+            more = sum(sizes[one] for one in self._store.holdings.jobless(caller.name, sizes))
+            self._check_allowance(caller, order.size, more, sizes, length=len(order.frames))
+            self._store.holdings.order(caller.name, sizes)  # before the look: from then on nobody collects them
         missing = self._missing(caller.name, order.digests())
         absent = frozenset(missing)
         self._check_shapes({name: shape for name, shape in _ordered(order).items() if name not in absent})
@@ -369,7 +377,8 @@ class Desk:
         with self._counting:
             if owner == caller.name and self._store.state(job).ended:  # an administrator has no part in the owner's
                 spec = self._store.spec(job)
-                self._check_allowance(caller, len(spec.clip), spec.clip.size, _bytes(spec), job)
+                size, digests = _bytes(spec), spec.digests()
+                self._check_allowance(caller, spec.clip.size, size, digests, length=len(spec.clip), job=job)
             return self._store.ask(job, EventKind.RETRIED)
 
     def jobs(self, caller: Caller) -> tuple[JobSummary, ...]:
@@ -416,7 +425,14 @@ def _said(shape: tuple[int, ...], depth: int) -> str:
 
 def _bytes(spec: JobSpec) -> int:
     """Of the job's pixels, before compression."""
-    return sum(height * width * channels * depth // 8 for (height, width, channels), depth in _shapes(spec).values())
+    return sum(_sizes(_shapes(spec)).values())
+
+
+def _sizes(shapes: Shapes) -> dict[str, int]:
+    """The bytes of each one's pixels, before compression."""
+    return {
+        digest: height * width * channels * depth // 8 for digest, ((height, width, channels), depth) in shapes.items()
+    }
 
 
 def _ordered(order: GuideOrder) -> Shapes:

@@ -34,7 +34,7 @@ FOR_ANYONE = ("/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch")  #
 APART = ThreadPoolExecutor(2, thread_name_prefix="health")
 
 
-def _refuse(context: grpc.ServicerContext, error: Exception) -> None:
+def refuse(context: grpc.ServicerContext, error: Exception) -> None:
     """End the call with the error's status and its words. Always raises."""
     if not context.is_active():
         if not isinstance(error, Unauthenticated):  # strangers write nothing into the log
@@ -60,7 +60,7 @@ def _answers(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return method(self, request, self.caller(context), context)
         except Exception as error:
-            _refuse(context, error)
+            refuse(context, error)
 
     return answered
 
@@ -73,7 +73,7 @@ def _streams(method: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any
         try:
             yield from method(self, request, self.caller(context), context)
         except Exception as error:
-            _refuse(context, error)
+            refuse(context, error)
 
     return streamed
 
@@ -305,7 +305,7 @@ class Doorkeeper(grpc.ServerInterceptor):
                 _caller(self._door, handler_call_details.invocation_metadata)
             except Unauthenticated as error:
                 refusal = error
-                return grpc.stream_stream_rpc_method_handler(lambda _, context: _refuse(context, refusal))
+                return grpc.stream_stream_rpc_method_handler(lambda _, context: refuse(context, refusal))
         return continuation(handler_call_details)
 
 

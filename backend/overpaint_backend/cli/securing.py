@@ -14,7 +14,7 @@ from overpaint_backend.cli.arguments import Verbs, add_group, add_json, add_verb
 LIMITS = {
     "frames": "of one clip",
     "pixels": "of one frame",
-    "bytes": "of uncompressed pixels in all its jobs that are kept",
+    "bytes": "of uncompressed pixels in all its jobs that are kept, and in its guides of a day",
     "jobs": "that have not ended",
 }
 

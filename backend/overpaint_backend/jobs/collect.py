@@ -188,11 +188,12 @@ class _Round:
         return freed
 
     def forget_rows(self) -> None:
-        """Rows that say that a file is there which is not, for whatever reason, go."""
+        """Rows that say that a file is there which is not, for whatever reason, go; and orders of before today."""
         if self._dry_run:
             return
         with self._store.database.changing() as connection:
             windows = [key for (key,) in connection.execute("SELECT DISTINCT key FROM windows")]
+            connection.execute("DELETE FROM ordered WHERE at < ?", (self._old,))
             owned = [
                 digest
                 for (digest,) in connection.execute("SELECT DISTINCT digest FROM owned WHERE at < ?", (self._old,))

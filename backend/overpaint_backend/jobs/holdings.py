@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from overpaint_backend.jobs.board import ENDED
 from overpaint_backend.jobs.database import Database
@@ -38,12 +38,20 @@ class Holdings:
                 (owner, digest, now, now if ordered else 0.0),
             )
 
-    def order(self, owner: str, digests: Sequence[str]) -> None:
-        """A guide is made of what `owner` has proven of these pixels: nobody collects them before it is."""
+    def order(self, owner: str, sizes: Mapping[str, int]) -> None:
+        """A guide is to be made of pixels with these digests and bytes, which count as the owner's from now on.
+
+        Nobody collects what `owner` has proven of them before it is made.
+        """
+        now = time.time()
         with self._database.changing() as connection:
             connection.execute(
                 "UPDATE owned SET ordered_at = ? WHERE owner = ? AND digest IN (SELECT value FROM json_each(?))",
-                (time.time(), owner, json.dumps(list(digests))),
+                (now, owner, json.dumps(list(sizes))),
+            )
+            connection.executemany(
+                "REPLACE INTO ordered VALUES (?, ?, ?, ?)",
+                [(owner, digest, size, now) for digest, size in sizes.items()],
             )
 
     def keep_window(self, job: str, number: int, painter: str, key: str) -> None:
@@ -71,10 +79,11 @@ class Holdings:
         keys = self._database.reading().execute("SELECT DISTINCT key FROM windows WHERE job = ?", (job,))
         return tuple(digest for (digest,) in digests), tuple(key for (key,) in keys)
 
-    def of_owner(self, owner: str, besides: str) -> tuple[int, int]:
-        """How many jobs of `owner` have not ended, and the bytes of pixels, before compression, of all that are kept.
+    def of_owner(self, owner: str, besides: str, asked: Iterable[str]) -> tuple[int, int]:
+        """How many jobs of `owner` have not ended, and the bytes of pixels, before compression, that are kept for him.
 
-        The job `besides` does not count.
+        These are those of all his jobs, and those that he ordered guides of today and no job of his has.
+        The job `besides` does not count, nor do guides' pixels that are `asked` for again.
         """
         live, size = (
             self._database.reading()
@@ -85,7 +94,28 @@ class Holdings:
             )
             .fetchone()
         )
-        return live, size or 0
+        (more,) = (
+            self._database.reading()
+            .execute(
+                f"""SELECT sum(bytes) FROM ordered AS one WHERE owner = ?1 AND at >= ?2
+                    AND digest NOT IN (SELECT value FROM json_each(?3)) AND NOT {_IN_A_JOB}""",
+                (owner, time.time() - YOUNG, json.dumps(list(asked))),
+            )
+            .fetchone()
+        )
+        return live, (size or 0) + (more or 0)
+
+    def jobless(self, owner: str, digests: Iterable[str]) -> frozenset[str]:
+        """Those of `digests` that no job of `owner` has."""
+        found = self._database.reading().execute(
+            f"SELECT digest FROM (SELECT value AS digest FROM json_each(?2)) AS one WHERE NOT {_IN_A_JOB}",
+            (owner, json.dumps(list(digests))),
+        )
+        return frozenset(digest for (digest,) in found)
+
+
+_IN_A_JOB = """EXISTS (SELECT 1 FROM pixels AS p JOIN jobs ON jobs.id = p.job
+                       WHERE p.digest = one.digest AND jobs.owner = ?1)"""
 
 
 def orphans(

@@ -72,6 +72,15 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE owned ADD COLUMN ordered_at REAL NOT NULL DEFAULT 0;  -- when a guide was last made of them
     CREATE INDEX owned_by_digest ON owned (digest);  -- whoever deletes asks for each digest who else has it
     """,
+    """
+    CREATE TABLE ordered (            -- of which pixels an owner last ordered a guide, for allowances
+        owner TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        bytes INTEGER NOT NULL,       -- before compression
+        at REAL NOT NULL,
+        PRIMARY KEY (owner, digest)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 

@@ -6,9 +6,11 @@ import logging
 import socket
 import sys
 import threading
+import time
 from typing import Any
 
 from cheroot import wsgi
+from cheroot.server import HTTPConnection
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from overpaint.errors import Invalid
 
@@ -17,7 +19,7 @@ from overpaint_backend.web.application import Application
 
 THREADS = 16  # none of our answers waits
 MOST_WAITING = 64  # connections that nobody has accepted yet
-SECONDS = 5  # that a connection may be silent
+SECONDS = 5  # that a connection may be silent, and that a request may take to come
 HEADER_BYTES, BODY_BYTES = 16 << 10, 1 << 10
 log = logging.getLogger(__name__)
 
@@ -58,8 +60,43 @@ class WebServer:
         self._thread.join(timeout=5)
 
 
+class _Hurried:
+    """A socket from which nothing more is read once it is `until`: the library's own patience begins anew with each byte."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock, self.until = sock, 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def recv_into(self, buffer: Any) -> int:
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(left)
+        return self._sock.recv_into(buffer)
+
+    def send(self, what: bytes) -> int:
+        self._sock.settimeout(SECONDS)
+        return self._sock.send(what)
+
+
+class _Connection(HTTPConnection):
+    """The library's connection, on which no request takes longer to come than SECONDS."""
+
+    def __init__(self, server: Any, sock: Any, makefile: Any) -> None:
+        self._hurried = _Hurried(sock)
+        super().__init__(server, sock, lambda _, mode, size: makefile(self._hurried, mode, size))
+
+    def communicate(self) -> bool:
+        self._hurried.until = time.monotonic() + SECONDS
+        return super().communicate()
+
+
 class _Threads(wsgi.Server):
     """The library's server, in which a connection that has said nothing holds no thread."""
+
+    ConnectionClass = _Connection
 
     def process_conn(self, conn: Any) -> None:
         if getattr(conn, "heard", False):

@@ -104,7 +104,7 @@ class Keeping(RuleBasedStateMachine):
 
     @rule(names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=4))
     def order_a_guide(self, names: list[str]) -> None:
-        self.store.holdings.order("anna", names)
+        self.store.holdings.order("anna", dict.fromkeys(names, 1))
         absent = {*self.store.holdings.unproven("anna", names), *self.spool.missing(names)}
         for name in absent:
             keep(self.store, self.spool, "anna", PIXELS[NAMES.index(name)], ordered=True)

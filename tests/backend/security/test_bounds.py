@@ -6,7 +6,8 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from overpaint_backend.service import FOR_ANYONE
 from overpaint_backend.settings import load_settings
 
 from tests.backend.test_access import FRAMES, MASK, PIXELS, job, paint
+from tests.fakes import clip_frames, held_mask
 from tests.serving import Serving, guard, serving
 
 TOKEN = "a" * 32
@@ -114,21 +116,14 @@ def test_what_unpacks_to_gigabytes_costs_the_server_no_memory(tmp_path: Path, mo
 
 def empty_keys(count: int) -> bytes:
     """An OpenJobRequest with a guide of `count` keys that say nothing: two bytes each, and a value each once they are read."""
-    body = b"\x12\0" * count
-    for field in (5, 4, 1):  # Edit.guides, JobSpec.edit, OpenJobRequest.spec
-        size = b""
-        left = len(body)
-        while left:
-            size, left = size + bytes([left & 127 | (128 if left > 127 else 0)]), left >> 7
-        body = bytes([field << 3 | 2]) + size + body
-    return body
+    return wrapped(b"\x12\0" * count, 5, 4, 1)  # Edit.guides, JobSpec.edit, OpenJobRequest.spec
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for a process's memory")
 def test_what_has_no_token_is_not_read(tmp_path: Path) -> None:
     """What costs a caller thirty times its size in the server's memory costs nothing where the token is missing or wrong."""
     guard(tmp_path / "jobs", TOKEN)
-    keys = 4 << 20
+    keys = 4_000_000  # a few more are refused before they are read
     body = empty_keys(keys)
     assert len(pb.OpenJobRequest.FromString(body).spec.edit.guides[0].keys) == keys
     with serving(tmp_path / "jobs") as server, grpc.insecure_channel(server.address) as channel:
@@ -147,6 +142,39 @@ def test_what_has_no_token_is_not_read(tmp_path: Path) -> None:
                 assert code is grpc.StatusCode.UNAUTHENTICATED and grown < 16 << 20
         grown, code = cost(SHOWN)  # whoever has one: so the figures above say something
         assert code is grpc.StatusCode.INVALID_ARGUMENT and grown > 128 << 20
+
+
+def wrapped(body: bytes, *fields: int) -> bytes:
+    """`body` as these fields of a message hold it, the innermost first."""
+    for field in fields:
+        size, left = b"", len(body)
+        while left:
+            size, left = size + bytes([left & 127 | (128 if left > 127 else 0)]), left >> 7
+        body = bytes([field << 3 | 2]) + size + body
+    return body
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for a process's memory")
+def test_a_message_of_nothing_but_parts_is_not_read(tmp_path: Path) -> None:
+    """62 MiB of what is empty on the wire, and would be 30 times as large once it is read."""
+    half = 31 << 20
+    bodies = {
+        "OpenJob": empty_keys(half),
+        "EstimateJob": wrapped(b"\x0a\x02\x1a\0" * (half // 2), 3, 2, 5, 5),  # handles of knots
+        "MakeGuide": b"\x0a\0\x12\0" * (half // 2),
+    }
+    with serving(tmp_path / "jobs") as server, grpc.insecure_channel(server.address) as channel:
+        with pytest.raises(grpc.RpcError):  # so that what such a message needs on its way is there
+            ask: Any = channel.unary_unary("/overpaint.v1.OverpaintService/SealJob")
+            ask(wrapped(bytes(2 * half), 1), timeout=60)
+        before = peak(server)
+        for call, body in bodies.items():
+            ask = channel.stream_stream(f"/overpaint.v1.OverpaintService/{call}")
+            with pytest.raises(grpc.RpcError) as refused:
+                list(ask(iter([body]), timeout=60))
+            assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED, call  # type: ignore[attr-defined]
+            assert "more than 4194304 parts" in (refused.value.details() or "")  # type: ignore[attr-defined]
+            assert peak(server) - before < 128 << 20, call
 
 
 def test_the_bomb_is_one() -> None:
@@ -231,7 +259,7 @@ def test_who_has_no_token_writes_nothing_into_the_log(tmp_path: Path) -> None:
             pytest.raises(grpc.RpcError) as refused,
         ):
             other.unary_unary("/overpaint.v1.OverpaintService/OpenJob")(b"\xff", metadata=SHOWN, timeout=10)
-        assert refused.value.code() is grpc.StatusCode.INTERNAL  # type: ignore[attr-defined]
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
         assert Path(server.log).read_text() == before
 
 
@@ -308,12 +336,7 @@ def test_a_guide_is_bounded_by_the_allowance_as_a_job_is(tmp_path: Path) -> None
     guard(tmp_path / "jobs", "p" * 32, "p", pixels=700)
     guard(tmp_path / "jobs", "b" * 32, "b", bytes=size - 1)
     guard(tmp_path / "jobs", "j" * 32, "j", jobs=1)
-    order = GuideOrder(
-        size=Size(width=32, height=24),
-        depth=8,
-        frames=tuple(GuideFrame(frame=at, pixels=digest(frame)) for at, frame in enumerate(FRAMES)),
-        wanted=LinesOrder(),
-    )
+    order = order_of(FRAMES)
     with serving(tmp_path / "jobs") as server:
         for name, field in (("f", "frames"), ("p", "pixels"), ("b", "bytes")):
             with Client(server.address, token=name * 32) as client, pytest.raises(Exhausted) as refused:
@@ -322,6 +345,71 @@ def test_a_guide_is_bounded_by_the_allowance_as_a_job_is(tmp_path: Path) -> None
         with Client(server.address, token="j" * 32) as client:
             client.open_job(job())  # its one job; a guide is none
             assert list(client.make_guide(order, PIXELS.__getitem__))
+
+
+def order_of(frames: Sequence[np.ndarray], mask: np.ndarray | None = None) -> GuideOrder:
+    """Lines of these frames, inside the mask."""
+    inside = None if mask is None else held_mask(mask)
+    return GuideOrder(
+        size=Size(width=32, height=24),
+        depth=8,
+        frames=tuple(GuideFrame(frame=at, pixels=digest(frame)) for at, frame in enumerate(frames)),
+        wanted=LinesOrder(mask=inside),
+    )
+
+
+def test_guides_and_jobs_are_added_up(tmp_path: Path) -> None:
+    """What was sent for guides counts until a job has it, once, and masks as well as frames."""
+    size = 6 * 3 * 32 * 24
+    guard(tmp_path / "jobs", TOKEN, bytes=2 * size + MASK.size)
+    others = clip_frames(18)[6:]
+    pixels = PIXELS | {digest(one): one for one in others}
+
+    def make(client: Client, order: GuideOrder) -> None:
+        assert list(client.make_guide(order, pixels.__getitem__))
+
+    with serving(tmp_path / "jobs") as server, Client(server.address, token=TOKEN) as client:
+        make(client, order_of(FRAMES, MASK))
+        make(client, order_of(others[:6]))
+        make(client, order_of(FRAMES, MASK))  # the same again is no more
+        for more in (order_of(others[6:7]), order_of(FRAMES, MASK[:, ::-1])):
+            with pytest.raises(Exhausted, match="may have 28416 bytes of pixels in all its jobs and guides") as refused:
+                make(client, more)
+            assert refused.value.field == "bytes"
+        with pytest.raises(Exhausted, match="this would make"):
+            client.open_job(replace(job(), clip=replace(job().clip, frames=tuple(map(digest, others[6:])))))
+        spec = job()
+        paint(client, spec)  # of the very frames that the first guide was made of
+        make(client, order_of(FRAMES, MASK))
+        with pytest.raises(Exhausted, match="this would make"):
+            client.open_job(job())
+
+
+@pytest.mark.timeout(60)
+def test_orders_that_come_at_once_are_counted_one_by_one(tmp_path: Path) -> None:
+    """Each would fit; none sends its frames before all were asked for."""
+    guard(tmp_path / "jobs", TOKEN, bytes=6 * 3 * 32 * 24)
+    frames = clip_frames(36)
+    with (
+        serving(tmp_path / "jobs") as server,
+        grpc.insecure_channel(server.address) as channel,
+        ThreadPoolExecutor(6) as threads,
+    ):
+        end = threading.Event()
+
+        def asks(start: int) -> bool:
+            def order() -> Iterator[guides_pb2.MakeGuideRequest]:
+                yield guides_pb2.MakeGuideRequest(order=wire.order_to_wire(order_of(frames[start : start + 6])))
+                end.wait(30)
+
+            try:
+                return bool(next(stub(channel).MakeGuide(order(), metadata=SHOWN)).missing.digests)
+            except grpc.RpcError:
+                return False
+
+        taken = list(threads.map(asks, range(0, 36, 6)))
+        end.set()
+        assert sum(taken) == 1
 
 
 # A token that was taken away
@@ -408,13 +496,7 @@ def test_a_token_taken_away_ends_a_guide(tmp_path: Path) -> None:
         grpc.insecure_channel(server.address) as channel,
     ):
         paint(client, job())  # all pixels are there
-        order = GuideOrder(
-            size=Size(width=32, height=24),
-            depth=8,
-            frames=tuple(GuideFrame(frame=at, pixels=digest(frame)) for at, frame in enumerate(FRAMES)),
-            wanted=LinesOrder(),
-        )
-        asked = guides_pb2.MakeGuideRequest(order=wire.order_to_wire(order))
+        asked = guides_pb2.MakeGuideRequest(order=wire.order_to_wire(order_of(FRAMES)))
         making = stub(channel).MakeGuide(iter([asked]), metadata=SHOWN)
         assert not next(making).missing.digests
         take_away(tmp_path)  # its process takes longer than this to begin

@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -29,6 +30,7 @@ from overpaint.codec import digest
 from overpaint.edit import Edit, Task
 from overpaint.errors import Missing
 from overpaint.job import EventKind, JobSpec
+from overpaint_backend.web.listening import THREADS
 
 from tests.fakes import clip_frames, held_mask
 from tests.serving import Serving, guard, serving
@@ -318,6 +320,33 @@ def test_a_request_that_is_too_large_or_no_http_is_refused(opened: Serving) -> N
             stranger.sendall(words)
             assert stranger.recv(100).split(b" ")[1][:1] == b"4"
     assert ask(opened.web + "health").status == 200
+
+
+@pytest.mark.timeout(90)
+def test_who_drips_keeps_nobody_out(tmp_path: Path) -> None:
+    """More requests than the page has threads, each of which comes at a byte a second, as long as it is let."""
+    with serving(tmp_path / "jobs", "--web", "127.0.0.1:0") as server, ExitStack() as connections:
+        host, port = server.web.removeprefix("http://").strip("/").split(":")
+        strangers = [connections.enter_context(socket.create_connection((host, int(port)))) for _ in range(THREADS + 8)]
+        end, begun = threading.Event(), threading.Event()
+
+        def drip() -> None:
+            while strangers and not end.wait(1):
+                for stranger in tuple(strangers):
+                    try:
+                        stranger.sendall(b"G")
+                    except OSError:  # hung up on
+                        strangers.remove(stranger)
+                begun.set()
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        try:
+            assert begun.wait(10)
+            assert ask(server.web + "health").status == 200
+        finally:
+            end.set()
+            dripping.join()
 
 
 def test_a_stop_is_clean(tmp_path: Path) -> None:

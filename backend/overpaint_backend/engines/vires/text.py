@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +20,9 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel, T5Tokenizer
 
 from overpaint_backend.weights import MANIFEST
+
+MOST_KEPT = 1000  # prompts; one of 20 words takes about 400 KB, the longest 5 MB
+STALLED = 3600.0  # seconds after which a file that was begun will never be whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,9 +57,8 @@ class TextEncoder:
     def encode(self, prompt: str) -> Tokens:
         """The embeddings of `prompt`. Raises Invalid where it is longer than the model reads, Missing without tokenizer."""
         kept = self._cache / f"{self._digest(prompt)}.safetensors"
-        if kept.is_file():
-            # A copy: in the file the numbers lie as they come, and on the CPU a product's last digits hang on the alignment.
-            return Tokens(values=load_file(kept)["values"].clone())
+        if (known := _kept(kept)) is not None:
+            return Tokens(values=known)
         ids: list[int] = self._tokenizer(prompt, verbose=False)["input_ids"]  # pyright: ignore[reportAssignmentType]
         if len(ids) > self._length:
             raise Invalid(
@@ -113,6 +117,18 @@ def empty_encoder(folder: Path) -> T5EncoderModel:
     return model
 
 
+def _kept(path: Path) -> Float32[Tensor, "l c"] | None:
+    """What was kept there, if it still is: another process may remove it at any moment. It was used now."""
+    try:
+        # A copy: in the file the numbers lie as they come, and on the CPU a product's last digits hang on the alignment.
+        values = load_file(path)["values"].clone()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with suppress(OSError):  # read-only, or removed since
+        os.utime(path)
+    return values
+
+
 def _keep(values: Float32[Tensor, "l c"], path: Path) -> None:
     """Write it whole or not at all: another process may be looking for it."""
     try:
@@ -123,3 +139,19 @@ def _keep(values: Float32[Tensor, "l c"], path: Path) -> None:
     os.close(handle)
     save_file({"values": values}, name)
     Path(name).replace(path)
+    _bound(path.parent)
+
+
+def _bound(folder: Path) -> None:
+    """All but the MOST_KEPT that were used last go, and what was begun long ago. What others write and remove is left to them."""
+    used: list[tuple[float, str]] = []
+    for file in os.scandir(folder):
+        with suppress(OSError):  # another process was faster; on Windows, reads it
+            at = file.stat().st_mtime
+            if file.name.endswith(".safetensors"):
+                used.append((at, file.path))
+            elif at < time.time() - STALLED:
+                Path(file).unlink()
+    for _, file in sorted(used, reverse=True)[MOST_KEPT:]:
+        with suppress(OSError):
+            Path(file).unlink()

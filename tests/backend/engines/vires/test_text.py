@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,7 @@ pytest.importorskip("torch")
 
 import torch  # noqa: E402
 from overpaint.errors import Invalid, Missing  # noqa: E402
-from overpaint_backend.engines.vires import weights  # noqa: E402
+from overpaint_backend.engines.vires import text, weights  # noqa: E402
 from overpaint_backend.engines.vires.text import TextEncoder  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
@@ -79,6 +83,53 @@ def test_a_prompt_that_is_known_needs_no_encoder(root: Path, monkeypatch: pytest
     one.encode("a third")
     assert len(done) == 2, "released, so it is read again"
     assert {path.suffix for path in (root / "cache" / "text").iterdir()} == {".safetensors"}
+
+
+def aged(file: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(file, (then, then))
+
+
+def test_the_cache_is_bounded_and_what_was_used_longest_ago_goes_first(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "MOST_KEPT", 3)
+    done, folder, one = read(root, monkeypatch), root / "cache" / "text", encoder(root)
+    for age, prompt in enumerate(("a", "b", "c")):
+        one.encode(prompt)
+        (made,) = [file for file in folder.iterdir() if file.stat().st_mtime > time.time() - 500]
+        aged(made, 1000 - age)
+    one.encode("a")  # used again, so that "b" is the oldest
+    writing, left = folder / "tmp1.part", folder / "tmp2.part"
+    for part, age in ((writing, 60), (left, 7200)):  # one process writes; another was killed when it did
+        part.write_bytes(b"half")
+        aged(part, age)
+    one.encode("d")
+    assert len(list(folder.glob("*.safetensors"))) == 3 and writing.exists() and not left.exists()
+    one.release()
+    for prompt in ("a", "c", "d"):
+        one.encode(prompt)
+    assert len(done) == 1
+    one.encode("b")
+    assert len(done) == 2
+
+
+def test_two_at_once_bound_the_cache_and_lose_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each removes what the other is about to read or to remove."""
+    monkeypatch.setattr(text, "MOST_KEPT", 2)
+    folder, prompts = root / "cache" / "text", "abcde"
+    right = {prompt: encoder(root).encode(prompt).values for prompt in prompts}
+
+    def work(seed: int) -> None:
+        one, order = encoder(root), random.Random(seed)
+        for _ in range(40):
+            prompt = order.choice(prompts)
+            assert torch.equal(one.encode(prompt).values, right[prompt])
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
+    encoder(root).encode("the last one")
+    assert len(list(folder.iterdir())) == 2
 
 
 def test_weights_in_a_folder_that_takes_no_files_do_as_well(root: Path) -> None:
