@@ -330,8 +330,11 @@ class FakeTimeline:
     def read_selection(self) -> Selection:
         return self.selection
 
+    def mark(self, selection: Selection) -> Selection:
+        return replace(selection, mark="marked")
+
     def start_capture(self, selection: Selection) -> FakeCapture:
-        assert selection == self.selection
+        assert replace(selection, mark="") == self.selection
         return self.capture
 
     def read_frame(self) -> Selection:

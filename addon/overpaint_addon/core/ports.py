@@ -22,7 +22,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The strip that is to be edited, by name, and the frames of the timeline where it shows.
+    """The strip that is to be edited, and the frames of the timeline where it shows.
 
     `start` is a timeline frame; frame i of the clip is timeline frame start + i. `size` is the picture that the
     sequencer renders (resolution percentage applied), `depth` the bits a channel that the strip's source really has.
@@ -32,6 +32,9 @@ class Selection:
     picture is given for. `objects` names the collection whose objects are the mask, or is ""; with `scene_lines` the
     lines of the strip's 3D scene are the sketch. `content` is the frame of the timeline where the strip's first picture
     would be, were nothing trimmed: the clip moves with it. `percentage` is that of the render, or 0 in a ticket of old.
+
+    `scene` and `strip` are names of when it was read, and may be others by now: `mark` is what the strip is known by
+    through every renaming, once that was asked for. It is "" where it was only looked at, and in a ticket of old.
     """
 
     scene: str
@@ -54,6 +57,7 @@ class Selection:
     scene_lines: bool = False
     content: int | None = None
     percentage: int = 0
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,13 @@ class Timeline(Protocol):
 
     def read_selection(self) -> Selection:
         """The active strip and its guides. Raises Invalid in words when there is none that can be edited."""
+        ...
+
+    def mark(self, selection: Selection) -> Selection:
+        """The selection with its strip's mark, by which it is found however it is renamed meanwhile.
+
+        For the first step of whatever takes longer; not while drawing. Raises Missing where the strip is gone.
+        """
         ...
 
     def start_capture(self, selection: Selection) -> Capture:

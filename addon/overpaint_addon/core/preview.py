@@ -34,7 +34,7 @@ def preview(
     `same_pixels`: the strip shows there what it showed at the last preview; only the drawings may have changed. No
     ticket is kept: a preview is not worth taking up again, and closing this cancels it.
     """
-    selection = selection or timeline.read_frame()
+    selection = timeline.mark(selection or timeline.read_frame())
     cards = yield from until(backend.cards(), Doing(stage=STAGE))
     draft, card = replace(draft, quality=Quality.DRAFT).choose(cards, draft.given(selection))
     capture = timeline.start_frame(selection, same_pixels=same_pixels)

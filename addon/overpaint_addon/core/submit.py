@@ -44,7 +44,7 @@ def submit_batch(
     selection: Selection | None = None,
 ) -> Steps[tuple[Ticket, ...]]:
     """The same edit with several seeds, by job: the strip is captured and sent once."""
-    selection = selection or timeline.read_selection()
+    selection = timeline.mark(selection or timeline.read_selection())
     cards = yield from until(backend.cards(), Doing(stage="asking the server"))
     draft, card = draft.choose(cards, draft.given(selection))
     capture = timeline.start_capture(selection)
@@ -77,7 +77,7 @@ def export(
 
     The server is asked for its engines only. Raises Invalid where `folder` is there already and not empty.
     """
-    selection = selection or timeline.read_selection()
+    selection = timeline.mark(selection or timeline.read_selection())
     cards = yield from until(backend.cards(), Doing(stage="asking the server"))
     draft, card = draft.choose(cards, draft.given(selection))
     capture = timeline.start_capture(selection)

@@ -72,7 +72,7 @@ def open_copy(plan: dict[str, Any]) -> tuple[Any, Any]:
     bpy.ops.wm.open_mainfile(filepath=plan["file"], load_ui=False, use_scripts=False)
     scene = bpy.data.scenes[plan["scene"]]
     versions.show_scene(bpy.context, scene)
-    return scene, stack.find(scene, plan["strip"])
+    return scene, scene.sequence_editor.strips_all[plan["strip"]]
 
 
 def render_guide(folder: Path, plan: dict[str, Any], kind: Input) -> Guide:

@@ -55,7 +55,7 @@ def remove(source: Any, frame: int) -> None:
 
 def stills(selection: Selection) -> tuple[Still, ...]:
     """The pictures of the selection's keyframes, in order."""
-    source = stack.find(stack.find_scene(selection.scene), selection.strip)
+    _, source = stack.find(selection)
     found = [Still(frame=one.frame - selection.start, file=one.file) for one in remembered(source)]
     return tuple(one for one in found if one.frame in selection.keyframes)
 

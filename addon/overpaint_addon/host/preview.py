@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -27,15 +26,13 @@ def folder(job_id: str) -> Path:
 
 def show(selection: Selection, patch: Path, picture: Path) -> None:
     """Show `patch` above the strip and all its takes, in the place of any other preview."""
-    scene = stack.find_scene(selection.scene)
-    source = stack.find(scene, selection.strip)
+    scene, source = stack.find(selection)
     clear(scene)
     top = max((source, *variants.strips_of(scene, source)), key=lambda one: one.channel)
     channel = takes.free_channel(scene, top, selection.start, selection.start + 1)
     holder = stack.owner(scene, source)
     strip = takes.new_strip(holder, "Preview", [patch], channel, selection.start, selection.percentage)
-    source[variants.MARK] = source.get(variants.MARK) or uuid.uuid4().hex
-    strip[PICTURE], strip[variants.SOURCE] = str(picture), source[variants.MARK]
+    strip[PICTURE], strip[variants.SOURCE] = str(picture), stack.mark(source)
 
 
 def shown(scene: Any) -> Any:
@@ -65,7 +62,7 @@ class KeptFrame:
     @classmethod
     def holds(cls, selection: Selection) -> bool:
         """Whether the pixels are still there. Those of a 3D scene are not: what is in it may have changed."""
-        strip = stack.find(stack.find_scene(selection.scene), selection.strip)
+        _, strip = stack.find(selection)
         return strip.type != "SCENE" and cls._kept is not None and cls._kept[0] == _place(selection)
 
     def captured(self) -> int:
@@ -94,10 +91,9 @@ class KeptFrame:
 
 def _place(selection: Selection) -> object:
     """What the pixels of the frame depend on, as far as it is asked for cheaply: which frame, and how it is shown."""
-    scene = stack.find_scene(selection.scene)
-    strip = stack.find(scene, selection.strip)
+    scene, strip = stack.find(selection)
     shown = [strip, *stack.effects(scene, strip)]
-    where = (bpy.data.filepath, selection.scene, selection.strip, selection.start, selection.size, selection.depth)
+    where = (bpy.data.filepath, scene.name, strip.name, selection.start, selection.size, selection.depth)
     return *where, *(tuple(_settings(one)) for one in shown)
 
 
@@ -121,17 +117,17 @@ def _settings(one: Any, depth: int = 2) -> Iterator[object]:
 
 def _drawings(selection: Selection) -> str:
     """Guides and tracks of the one frame, as the child would write them; the scene is on that frame already."""
-    scene = stack.find_scene(selection.scene)
+    scene, strip = stack.find(selection)
     plan = asdict(selection) | {"width": selection.size.width, "height": selection.size.height}
     with tempfile.TemporaryDirectory(prefix="overpaint-") as there:
-        capture_child.write_guides(Path(there), plan, scene, stack.find(scene, selection.strip))
+        capture_child.write_guides(Path(there), plan, scene, strip)
         return "\n".join((Path(there) / name).read_text("utf-8") for name in ("guides.json", "tracks.json"))
 
 
 def drawn(selection: Selection) -> str:
     """A digest of all that is drawn for the strip, cheap enough to be asked for ten times a second."""
-    scene = stack.find_scene(selection.scene)
-    found = hashlib.sha256(stack.find(scene, selection.strip).get(guides.PROPERTY, "").encode())
+    scene, strip = stack.find(selection)
+    found = hashlib.sha256(strip.get(guides.PROPERTY, "").encode())
     note, mask = guides.annotation(scene), bpy.data.masks.get(selection.mask)
     for points in (*_annotation_points(note), *_mask_points(mask)):
         found.update(points.tobytes())

@@ -30,11 +30,10 @@ def insert_take(selection: Selection, frames: Sequence[Path], take: Take) -> Pla
     """Put `frames` above the selected strip as one image strip, and leave everything else as it is.
 
     The source remembers the take, and shows it instead of another take of the same edit. The take follows a strip that
-    was moved meanwhile. It is neither selected nor active: it may come while the artist works on something else.
+    was moved or renamed meanwhile. It is neither selected nor active: it may come while the artist works on something else.
     Raises Missing where the strip is gone, Invalid where there is no room.
     """
-    scene = stack.find_scene(selection.scene)
-    source = stack.find(scene, selection.strip)
+    scene, source = stack.find(selection)
     variant = Variant(
         take=take,
         folder=str(frames[0].parent),

@@ -12,7 +12,7 @@ from overpaint.job import JobState
 
 from ..core.ports import Selection, Ticket
 from ..core.roles import MaskSource
-from . import takes
+from . import stack, takes
 
 PROPERTY = "overpaint_tickets"  # of a scene: the tickets whose strips it holds, as JSON
 
@@ -20,9 +20,9 @@ PROPERTY = "overpaint_tickets"  # of a scene: the tickets whose strips it holds,
 class BlendTickets:
     """The port TicketStore. Make one when the add-on is registered, `close` it when it is unregistered.
 
-    Undo turns a scene's properties back, but a job that was submitted is not undone by that: the store keeps the
-    tickets of the open file in memory, writes them into the scenes on every change and again after every undo, and
-    reads them when a file was loaded.
+    Undo turns the properties of scenes and strips back, but a job that was submitted is not undone by that: the store
+    keeps the tickets of the open file in memory, writes them into the scenes on every change, writes them and marks
+    their strips again after every undo, and reads them when a file was loaded.
     """
 
     def __init__(self) -> None:
@@ -35,6 +35,8 @@ class BlendTickets:
         @bpy.app.handlers.persistent
         def rewrite(*_: object) -> None:
             if self._tickets is not None:
+                for ticket in self._tickets.values():
+                    stack.mark_again(ticket.selection)
                 self._write(self._tickets)
 
         handlers = bpy.app.handlers
@@ -57,6 +59,8 @@ class BlendTickets:
         tickets = self._open()
         new = ticket.job_id not in tickets
         tickets[ticket.job_id] = ticket
+        if new:
+            stack.mark_again(ticket.selection)  # undo may have been pressed while it was sent
         self._write(tickets)
         if new and not bpy.data.is_dirty:  # else Blender closes the file without asking, and the job is lost
             takes.push_undo("Paint")
@@ -73,30 +77,27 @@ class BlendTickets:
 
     def _open(self) -> dict[str, Ticket]:
         if self._tickets is None:
-            texts = (scene[PROPERTY] for scene in _own_scenes() if PROPERTY in scene)
+            # The jobs of a scene that is linked from another file are followed there.
+            texts = (scene[PROPERTY] for scene in stack.own_scenes() if PROPERTY in scene)
             kept = [from_plain(plain) for text in texts for plain in json.loads(text)]
             self._tickets = {ticket.job_id: ticket for ticket in kept}
         return self._tickets
 
     def _write(self, tickets: dict[str, Ticket]) -> None:
-        own = _own_scenes()
+        own = stack.own_scenes()
         names = {scene.name for scene in own}
+        homes = {ticket.job_id: stack.present(ticket.selection).scene for ticket in tickets.values()}
         for number, scene in enumerate(own):
             mine = [
                 ticket
                 for ticket in tickets.values()
-                # A scene that was renamed or removed leaves its tickets to the first one.
-                if ticket.selection.scene == scene.name or (number == 0 and ticket.selection.scene not in names)
+                # A scene that was removed leaves its tickets to the first one.
+                if homes[ticket.job_id] == scene.name or (number == 0 and homes[ticket.job_id] not in names)
             ]
             if mine:
                 scene[PROPERTY] = json.dumps([asdict(ticket) for ticket in mine])
             elif PROPERTY in scene:
                 del scene[PROPERTY]
-
-
-def _own_scenes() -> list[Any]:
-    """Those of this file: the jobs of a scene that is linked from another one are followed there."""
-    return [scene for scene in bpy.data.scenes if scene.library is None]
 
 
 def from_plain(plain: dict[str, Any]) -> Ticket:

@@ -43,19 +43,28 @@ class BlenderTimeline:
         ]
         return tuple(_selection(scene, one) for one in (active, *others))
 
+    def mark(self, selection: Selection) -> Selection:
+        """The selection with the mark of its strip, which gets one where it has none. Raises Missing where it is gone.
+
+        Not while drawing: reading leaves the file as it is, and this does not.
+        """
+        _, strip = stack.find(selection)
+        return replace(selection, mark=stack.mark(strip))
+
     def start_capture(self, selection: Selection) -> capture.ChildCapture:
         """Save a copy of the file and start the child that renders the strip from it.
 
         Raises Missing where the strip is gone, Invalid where one of its files is missing.
         """
-        scene = stack.find_scene(selection.scene)
-        media.check_files(stack.find(scene, selection.strip))
-        return capture.start(selection)
+        _, strip = stack.find(selection)
+        media.check_files(strip)
+        return capture.start(stack.present(selection))
 
     def read_frame(self) -> Selection:
         """The active strip on the current frame only. Raises Invalid where it does not show there."""
         selection = self.read_selection()
-        frame, stop = stack.find_scene(selection.scene).frame_current, selection.start + selection.length
+        scene, _ = stack.find(selection)
+        frame, stop = scene.frame_current, selection.start + selection.length
         if not selection.start <= frame < stop:
             raise Invalid(
                 field="frame",

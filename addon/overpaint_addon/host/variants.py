@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,11 +12,11 @@ from overpaint.errors import Missing
 
 from ..core.variants import Take, Variant, successor
 from . import keyframes, media, stack, takes, versions, waste
+from .stack import MARK
 
 REQUEST = "overpaint"  # of a take's strip: the whole request
 JOB = "overpaint_job"  # of a take's strip: whose take it is
 SOURCE = "overpaint_source"  # of a take's strip that is only shown: its source's mark; an applied one has none
-MARK = "overpaint_mark"  # of a source: what its takes know it by, through every renaming
 TAKES = "overpaint_takes"  # of a source: what it remembers, by job
 CHOSEN = "overpaint_chosen"  # of a source: the job of the take that was shown last
 COLOUR = "COLOR_05"  # of applied takes
@@ -114,8 +113,8 @@ def show(scene: Any, source: Any, variant: Variant, frames: Sequence[Path] = ())
     take = takes.new_strip(holder, variant.take.name, frames, room, start, percentage)
     versions.set_handles(take, first, stop)
     take.channel = channel  # only now: until 5.0, strips that overlap for a moment are moved apart
-    source[MARK], source[CHOSEN] = source.get(MARK) or uuid.uuid4().hex, variant.job_id
-    take[REQUEST], take[JOB], take[SOURCE] = variant.take.request, variant.job_id, source[MARK]
+    source[CHOSEN] = variant.job_id
+    take[REQUEST], take[JOB], take[SOURCE] = variant.take.request, variant.job_id, stack.mark(source)
     if scene.sequence_editor.active_strip is None:  # it was a take that left
         scene.sequence_editor.active_strip = source
     return take

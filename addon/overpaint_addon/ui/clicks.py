@@ -204,7 +204,7 @@ class OVERPAINT_OT_track(_OnServer):
         return bool(_points(context))
 
     def steps(self, scene: Any, now: session.Session) -> Steps[str]:
-        selection, strip = now.timeline.read_selection(), timeline.active_strip(scene)
+        selection, strip = now.timeline.mark(now.timeline.read_selection()), timeline.active_strip(scene)
         first = selection.start - versions.content_start_of(strip)
         clicks = to_clicks(points.kept(strip), first, selection.length, selection.size)
         return _track(now, selection, first, clicks)
@@ -212,8 +212,8 @@ class OVERPAINT_OT_track(_OnServer):
 
 def _track(now: session.Session, selection: Selection, first: int, clicks: tuple[Click, ...]) -> Steps[str]:
     made = yield from make_guide(now.timeline, now.backend(), selection, TrackOrder(clicks=clicks))
-    scene, start = _again(selection, first)
-    guides.keep_mask(stack.find(scene, selection.strip), united(made), start, selection.size, made.method)
+    scene, strip, start = _again(selection, first)
+    guides.keep_mask(strip, united(made), start, selection.size, made.method)
     scene.overpaint_guides.mask_source = "stored"
     takes.push_undo("Track Mask")
     return say(METHODS.get(made.method, made.method))
@@ -235,7 +235,7 @@ class OVERPAINT_OT_lines(_OnServer):
     def steps(self, scene: Any, now: session.Session) -> Steps[str]:
         fields, note = scene.overpaint_clicks, guides.annotation(scene)
         alone = fields.lines_on == "frame"
-        selection = now.timeline.read_frame() if alone else now.timeline.read_selection()
+        selection = now.timeline.mark(now.timeline.read_frame() if alone else now.timeline.read_selection())
         layer = _layer(note) if note is not None else None
         if layer is not None and layer.lock:
             raise Invalid(field="layer", message=f"the layer {LAYER} is locked", remedy="Unlock it, or rename it")
@@ -244,7 +244,7 @@ class OVERPAINT_OT_lines(_OnServer):
         if not free:
             what = f"the layer {LAYER} has a drawing there already"
             raise Invalid(field="layer", message=what, remedy="Clear it on that frame, or rename the layer")
-        first = selection.start - versions.content_start_of(stack.find(scene, selection.strip))
+        first = selection.start - versions.content_start_of(timeline.active_strip(scene))
         return _lines(now, selection, first, free)
 
 
@@ -253,7 +253,7 @@ def _lines(now: session.Session, selection: Selection, first: int, frames: Seque
     keys, drawn = made.guide().keys, 0
     for done, key in enumerate(keys):
         yield Doing(stage="drawing", done=done, total=len(keys))
-        scene, start = _again(selection, first)
+        scene, _, start = _again(selection, first)
         note = guides.annotation(scene) or guides.new_annotation(scene)
         layer, number = _layer(note) or _new_layer(note), start + key.frame
         if key.strokes and not _is_drawn(layer, number):
@@ -264,10 +264,10 @@ def _lines(now: session.Session, selection: Selection, first: int, frames: Seque
     return say("Lines on {count} frames", count=drawn) if drawn != 1 else say("Lines on 1 frame")
 
 
-def _again(selection: Selection, first: int) -> tuple[Any, int]:
-    """The scene, and the frame where the clip begins now: it moves when its strip is moved in the meantime."""
-    scene = stack.find_scene(selection.scene)
-    return scene, first + versions.content_start_of(stack.find(scene, selection.strip))
+def _again(selection: Selection, first: int) -> tuple[Any, Any, int]:
+    """The scene, the strip, and the frame where the clip begins now: it moves when its strip is moved meanwhile."""
+    scene, strip = stack.find(selection)
+    return scene, strip, first + versions.content_start_of(strip)
 
 
 def _layer(note: Any) -> Any:

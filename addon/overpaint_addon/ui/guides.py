@@ -282,7 +282,8 @@ def guides_view(context: bpy.types.Context) -> GuidesView:
     frames, problem, source = "", "", MaskSource.NONE
     try:
         selection = timeline.BlenderTimeline().read_selection()
-        shown = stack.visible(stack.find(scene, selection.strip))
+        _, strip = stack.find(selection)
+        shown = stack.visible(strip)
         frames, source = span.words(guides.painted(scene, shown), shown), selection.mask_source
     except Invalid as error:
         problem = f"{error.message}. {error.remedy}"

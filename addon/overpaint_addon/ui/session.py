@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import bpy  # pyright: ignore[reportMissingImports]
@@ -17,6 +17,7 @@ from ..core.ports import PlacedStrip, Ticket
 from ..core.steps import Doing, Steps, until
 from ..core.words import say
 from ..host.pump import Pump
+from ..host.stack import present
 from ..host.tickets import BlendTickets
 from ..host.timeline import BlenderTimeline
 from .preferences import Connection, connection
@@ -99,7 +100,7 @@ class Session:
 
     def rows(self) -> tuple[JobRow, ...]:
         """The jobs of this file, in the order they were begun."""
-        tickets = self.tickets.all()
+        tickets = [replace(ticket, selection=present(ticket.selection)) for ticket in self.tickets.all()]
         submitted = {ticket.job_id for ticket in tickets}
         return tuple(
             ticket_row(ticket, self.doing(ticket.job_id), self.asked.get(ticket.job_id)) for ticket in tickets
