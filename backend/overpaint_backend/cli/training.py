@@ -18,7 +18,8 @@ def add_verbs(verbs: Verbs) -> None:
     one = add_verb(verbs, "train", train, words)
     one.add_argument("--config", default="small", help="small, one of its ablations, or published")
     one.add_argument("--data", type=Path, metavar="FOLDER", help="data set to learn from, in place of drawn figures")
-    one.add_argument("--out", type=Path, required=True, help="folder for weights and progress; --weights takes it")
+    out = "folder for weights and progress, out/train/CONFIG unless given; --weights takes it"
+    one.add_argument("--out", type=Path, metavar="FOLDER", help=out)
     one.add_argument(
         "--steps",
         type=int,
@@ -32,7 +33,7 @@ def add_verbs(verbs: Verbs) -> None:
 def train(args: argparse.Namespace) -> int:
     from overpaint_backend.train.settings import named
 
-    settings = named(args.config)
+    settings, out = named(args.config), args.out or Path("out/train") / args.config
     try:
         room = importlib.import_module("overpaint_backend.train.run")
     except ModuleNotFoundError as error:
@@ -40,7 +41,7 @@ def train(args: argparse.Namespace) -> int:
         raise Missing(field="train", message=what, remedy="Say pip install 'overpaint[engines]'") from None
     run = room.train(
         settings,
-        args.out,
+        out,
         steps=args.steps,
         minutes=args.minutes,
         resume=args.resume,
@@ -49,7 +50,7 @@ def train(args: argparse.Namespace) -> int:
     )
     if run.first and run.stopped:
         far = f"{run.step} steps of the transformer and {run.mended} of the decoder"
-        print(f"overpaint: stopped by a signal; {far} are saved in {args.out}. Say --resume to go on", file=sys.stderr)
+        print(f"overpaint: stopped by a signal; {far} are saved in {out}. Say --resume to go on", file=sys.stderr)
     elif run.first:
-        print(f"{run.step} steps in {run.seconds / 60:.0f} min; weights are in {args.out}")
+        print(f"{run.step} steps in {run.seconds / 60:.0f} min; weights are in {out}")
     return CANCELLED.code if run.stopped else 0

@@ -30,8 +30,8 @@ def test_a_run_is_started_refused_and_gone_on_with(
 
     monkeypatch.setattr(settings, "CONFIGS", {**settings.CONFIGS, "tiny": TINY})
 
-    def train(*words: str) -> tuple[int, str]:
-        code = cli.main(["train", "--out", str(tmp_path / "run"), *words])
+    def train(*words: str, out: Path | None = tmp_path / "run") -> tuple[int, str]:
+        code = cli.main(["train", *(["--out", str(out)] if out else []), *words])
         said = capsys.readouterr()
         return code, said.out + said.err
 
@@ -54,3 +54,6 @@ def test_a_run_is_started_refused_and_gone_on_with(
     assert code == 10 and "--data FOLDER" in said
     code, said = train("--config", "tiny", "--data", str(tmp_path))
     assert code == 11 and "no data set" in said
+    monkeypatch.chdir(tmp_path)
+    code, said = train("--config", "tiny", "--steps", "1", out=None)
+    assert code == 0 and (tmp_path / "out/train/tiny/VIRES/model.safetensors").is_file()
