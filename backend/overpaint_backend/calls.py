@@ -11,7 +11,6 @@ import grpc
 from google.protobuf.message import DecodeError
 from overpaint.errors import Exhausted, Invalid, OverpaintError
 from overpaint.v1 import service_pb2
-from overpaint.wire import MOST_PARTS
 
 from overpaint_backend.journal import about
 from overpaint_backend.metrics import Metrics
@@ -19,6 +18,7 @@ from overpaint_backend.parts import has_more_parts
 from overpaint_backend.service import refuse
 
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["OverpaintService"]
+MOST_PARTS = 2**22  # of one request: points as sparse as they can be, 20 bytes each, reach the longest message before
 OURS = {f"/{SERVICE.full_name}/{method.name}" for method in SERVICE.methods}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from enum import StrEnum
@@ -42,10 +42,6 @@ from overpaint.v1 import engines_pb2, frames_pb2, guides_pb2, jobs_pb2, service_
 
 _V = TypeVar("_V", bound=StrEnum)
 _JOB_ID = re.compile("[0-9a-f]{32}")
-
-MOST_PARTS = (
-    2**22
-)  # keys, strokes, knots, points or clicks of one message: empty ones are two bytes, and cost a value each
 
 
 @contextmanager
@@ -284,30 +280,10 @@ def edit_to_wire(edit: Edit) -> jobs_pb2.Edit:
         )
 
 
-def _count(field: str, *found: Iterable[Sized]) -> None:
-    """Raises Invalid where there are too many parts to make values of them; `found` are rows of their containers."""
-    for row in found:
-        count = sum(map(len, row))
-        if count > MOST_PARTS:
-            raise Invalid(
-                field=field, message=f"{count} parts are too many", remedy=f"Give at most {MOST_PARTS} of a kind"
-            )
-
-
-def _count_guides(guides: Sequence[jobs_pb2.Guide]) -> None:
-    if len(guides) > len(Input):
-        what = f"there are {len(guides)} guides, so some kind of them is given twice"
-        raise Invalid(field="guides", message=what, remedy="Put all frames of a kind into one guide")
-    keys = (guide.keys for guide in guides)
-    strokes = (key.strokes for guide in guides for key in guide.keys)
-    knots = (stroke.knots for guide in guides for key in guide.keys for stroke in key.strokes)
-    _count("guides", keys, strokes, knots)  # one after the other, each no longer than the one before allows
-
-
 def edit_from_wire(message: jobs_pb2.Edit) -> Edit:
-    _count_guides(message.guides)
-    _count("track", [message.tracks], (track.points for track in message.tracks))
-    _count("options", [message.options])
+    if len(message.guides) > len(Input):
+        what = f"there are {len(message.guides)} guides, so some kind of them is given twice"
+        raise Invalid(field="guides", message=what, remedy="Put all frames of a kind into one guide")
     guides = tuple(_guide_from_wire(guide) for guide in message.guides)
     kinds = [guide.kind for guide in guides]
     for kind in kinds:
@@ -633,14 +609,12 @@ def order_from_wire(message: guides_pb2.GuideOrder) -> GuideOrder:
             field="wanted", message="the order says nothing that is known here", remedy="Give clicks or lines"
         )
     if wanted == "track":
-        _count("clicks", [message.track.clicks])
         found = TrackOrder(
             clicks=tuple(
                 Click(positive=not click.negative, **_plain(click, _CLICK_PLAIN)) for click in message.track.clicks
             )
         )
     else:
-        _count_guides([message.lines.mask])
         found = LinesOrder(mask=_guide_from_wire(message.lines.mask) if message.lines.HasField("mask") else None)
     frames = tuple(GuideFrame(frame=one.frame, pixels=digest_from_wire(one.pixels, "frames")) for one in message.frames)
     size = size_from_wire(message.size)
