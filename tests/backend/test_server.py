@@ -49,11 +49,7 @@ def test_an_estimate_needs_no_pixels(tmp_path: Path) -> None:
         edit = Edit(task=Task.REPAINT, guides=(square(100),))
         cost = client.estimate("toy", Size(width=640, height=360), 8, 40, edit)
         assert (cost.frames, cost.windows, cost.pixel_bytes) == (40, 3, 40 * 640 * 360 * 3)
-        assert (
-            cost.window_size.width < 200
-            and cost.seconds is None
-            and cost.device == client.server().devices[0].title
-        )
+        assert cost.window_size.width < 200 and cost.seconds is None and cost.device == client.server().devices[0].title
         with pytest.raises(Invalid, match="needs a mask"):
             client.estimate("toy", Size(width=640, height=360), 8, 40, Edit(task=Task.REPAINT))
         with pytest.raises(Exhausted, match="takes 20000"):
