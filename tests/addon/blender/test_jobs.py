@@ -45,7 +45,7 @@ def test_law_4_a_file_goes_on_after_blender_and_server_were_killed(blender, exte
 def test_jobs_on_one_strip_run_side_by_side(blender, extension, media, server):
     found = blender("queueing.two_at_once", extension=extension, media=media, server=server)
     assert found == {
-        "asked": {"one": found["asked"]["one"], "two": "Pausing", "thr": "Cancelling"},
+        "asked": {"hol": "Painting", "one": found["asked"]["one"], "two": "Pausing", "thr": "Cancelling"},
         "then": {"two": "Paused", "thr": "Cancelled"},
         "left": 0,
         "frames": [8, 8, 8],
