@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,14 @@ class Serving:
         """As a power cut would: no warning, no clean-up."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+
+def free() -> str:
+    """An address where nobody listens, nor comes to by chance: systems give outgoing connections ports from 32768 on."""
+    while True:
+        address = ("127.0.0.1", 20_000 + secrets.randbelow(12_000))
+        with suppress(OSError), socket.create_server(address):
+            return f"{address[0]}:{address[1]}"
 
 
 def guard(

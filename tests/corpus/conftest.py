@@ -105,7 +105,7 @@ def _fill(stage: Stage) -> None:
     )
     events = watching(
         request("WatchJob", {"job_id": "$running"}, stage.jobs).SerializeToString(),
-        timeout=30,
+        timeout=90,
         metadata=(("authorization", f"Bearer {token('anna')}"),),
     )
     for _ in zip(range(4), events, strict=False):  # opened, sealed, started, and it paints

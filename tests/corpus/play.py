@@ -117,7 +117,7 @@ def token(caller: str) -> str:
 
 
 def play(
-    channel: grpc.Channel, call: str, sent: Sequence[bytes], *, caller: str = "anna", seconds: float = 30.0
+    channel: grpc.Channel, call: str, sent: Sequence[bytes], *, caller: str = "anna", seconds: float = 90.0
 ) -> Outcome:
     """Send the messages as they are; to gRPC every call is a stream of messages each way. "" shows no token."""
     answer_class = message_factory.GetMessageClass(METHODS[call].output_type)

@@ -135,7 +135,7 @@ def test_whatever_comes_the_server_answers_in_words_and_stays_well(stage: Stage,
     def answered(sent: list[bytes]) -> None:
         # A connection of its own: gRPC never lets go of a call that brought no message, and takes so many of one connection.
         with grpc.insecure_channel(stage.address, (*LIMITS, ("grpc.use_local_subchannel_pool", 1))) as channel:
-            outcome = play(channel, call, sent, seconds=0.5 if call == "WatchJob" else 30)
+            outcome = play(channel, call, sent, seconds=0.5 if call == "WatchJob" else 90)
         if outcome.detail is not None:
             assert outcome.status not in ("OK", "INTERNAL", "UNKNOWN"), outcome
             check_words(outcome, stage)

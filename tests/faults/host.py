@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.serving import Serving, serving
+from tests.serving import Serving, free, serving
 
 
 class Host:
     def __init__(self, folder: Path, **env: str) -> None:
         self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.address = free()
         self._stack = ExitStack()
         self._env = env
 

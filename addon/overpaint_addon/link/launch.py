@@ -16,6 +16,7 @@ from overpaint.address import host_of, is_here
 from overpaint.errors import Invalid, Missing, OverpaintError, Unauthenticated, Unavailable
 
 PATIENCE = 120.0  # seconds until it listens: the first start after an installation compiles its Python files
+KNOCK = 10.0  # seconds for a server that listens there already to answer: it may be busy
 GRACE = 15.0  # seconds to end by itself
 WIDTH = 300  # bytes that a line of the log has at most, by and large
 # What the person has set for the add-on, or for another server, and what would change this one.
@@ -205,7 +206,7 @@ def _answers(address: str) -> bool:
 
     with Client(address) as client:
         try:
-            return bool(client.server(2.0).version)
+            return bool(client.server(KNOCK).version)
         except Unauthenticated:
             return True
         except OverpaintError:

@@ -21,6 +21,13 @@ from .running import ROOT, VERSIONS, Installed, python_of, run
 WIDTH, HEIGHT, LENGTH = 96, 64, 8
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test to ask for the zips waits until both are built, and a Blender may take its time (see `run`)."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(1200))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     report = yield
@@ -95,7 +102,7 @@ def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def newer(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The zip as version 9.0.0 of all this will be built, but with no other change."""
     folder = tmp_path_factory.mktemp("newer")
     for room in ("addon", "shared"):

@@ -20,7 +20,7 @@ def python_of(version: str) -> Path:
 
 
 def run(
-    version: str, function: str, *, user: Path, timeout: float = 120, env: dict[str, str] | None = None, **given: Any
+    version: str, function: str, *, user: Path, timeout: float = 400, env: dict[str, str] | None = None, **given: Any
 ) -> Any:
     """What `function` ("module.name") returned for `given`; both travel as JSON.
 

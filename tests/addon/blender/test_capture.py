@@ -139,7 +139,7 @@ def test_sizes_are_rounded_as_blender_rounds(blender, media):
 
 def test_law_8_nothing_waits_for_the_child(blender, media):
     found = blender("capturing.never_blocks", media=media)
-    assert found == {"while stopped": [0], "running": True, "length": 8, "left": False}
+    assert found == {"while stopped": 1, "running": True, "length": 8, "left": False}
 
 
 def test_a_child_that_fails_is_heard(blender, media):
@@ -157,7 +157,7 @@ def test_a_child_does_not_outlive_its_parent(blender, media, tmp_path):
     left = blender("capturing.abandoned", media=media, user=tmp_path)  # the child's code must outlive the parent
     assert Path(left["folder"]).exists()
     os.kill(left["child"], signal.SIGCONT)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 90
     while Path(left["folder"]).exists():
         assert time.monotonic() < until, "the child goes on without its parent"
         time.sleep(0.05)

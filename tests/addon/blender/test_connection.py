@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from pathlib import Path
 
 import pytest
 from overpaint_backend.certificates import AUTHORITY, client_pair, server_pair
 
-from tests.serving import guard, serving
+from tests.serving import free, guard, serving
 
 pytestmark = pytest.mark.blender
-
-
-def free() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return f"127.0.0.1:{one.getsockname()[1]}"
 
 
 def test_servers_survive_saving_the_preferences(blender, extension, tmp_path):

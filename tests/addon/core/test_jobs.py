@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -29,13 +28,16 @@ from overpaint_addon.core.submit import submit
 from overpaint_addon.link.courier import Courier
 
 from tests.fakes import FakeBackend, FakeTickets, FakeTimeline, clip_frames, held_mask
-from tests.serving import serving
+from tests.serving import free, serving
 
 FRAMES = clip_frames()
 MASK = np.zeros((24, 32), np.uint8)
 MASK[6:15, 10:20] = 255
 DRAFT = Draft(engine="toy", task=Task.REPAINT, prompt="a red coat", seed=5)
 SLOW: dict[str, dict[str, OptionValue]] = {"toy": {"delay": 0.2, "steps": 200}}
+LONG: dict[str, dict[str, OptionValue]] = {
+    "toy": {"delay": 0.25, "steps": 10}
+}  # there is time to do something meanwhile
 WORKING: dict[str, dict[str, OptionValue]] = {"toy": {"delay": 0.02, "steps": 8}}
 
 
@@ -100,12 +102,12 @@ def trouble(desk: Desk) -> Iterator[None]:
         return
     frames, elsewhere = desk.spool / "frames", desk.spool / "elsewhere"
     busy = desk.submit(options=SLOW)  # so that the next job waits until its frames are gone
-    desk.after = lambda: (frames.rename(elsewhere), desk.backend.cancel(busy.job_id).result(5))
+    desk.after = lambda: (frames.rename(elsewhere), desk.backend.cancel(busy.job_id).result(30))
     yield
     elsewhere.rename(frames)
 
 
-def drive(*ways: Steps[Any], until: Any = None, seconds: float = 30.0) -> list[Any]:
+def drive(*ways: Steps[Any], until: Any = None, seconds: float = 120.0) -> list[Any]:
     """Steps of all, in turn, until each has ended (or `until` says so): what each returned or raised."""
     ended: dict[int, Any] = {}
     stop = time.monotonic() + seconds
@@ -143,14 +145,14 @@ def test_two_jobs_at_once_both_come_to_a_take(desk: Desk) -> None:
 
 def test_a_paused_job_waits_and_goes_on_when_it_is_resumed(desk: Desk) -> None:
     job_id = uuid.uuid4().hex
-    steps = desk.paint(job_id, options=desk.working)
+    steps = desk.paint(job_id, options=desk.working and LONG)
     drive(steps, until=lambda said: said.stage == "painting")
-    desk.backend.pause(job_id).result(5)
+    desk.backend.pause(job_id).result(30)
     drive(steps, until=lambda said: said.stage == "paused")
     assert desk.tickets.kept[job_id].state is JobState.PAUSED
     stand = [next(steps) for _ in range(20)]
     assert stand == [stand[0]] * 20
-    desk.backend.resume(job_id).result(5)
+    desk.backend.resume(job_id).result(30)
     assert run(steps).length == 20 and not desk.tickets.kept
 
 
@@ -184,8 +186,8 @@ def _sent(backend: Any) -> int:
 
 
 def test_a_cancelled_job_stays_in_the_list_and_can_be_tried_again(desk: Desk) -> None:
-    ticket = desk.submit(options=desk.working)
-    desk.backend.cancel(ticket.job_id).result(5)
+    ticket = desk.submit(options=desk.working and LONG)
+    desk.backend.cancel(ticket.job_id).result(30)
     (refused,) = drive(desk.resume(ticket))
     assert isinstance(refused, Cancelled)
     (kept,) = desk.tickets.all()
@@ -237,8 +239,7 @@ def test_fetching_waits_for_the_server_too(tmp_path: Path) -> None:
 
 
 def test_law_4_a_job_outlives_its_server_and_the_file(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = free()
     with serving(tmp_path / "jobs", listen=address) as server:
         courier = Courier(Client(address, patience=math.inf))
         desk = Desk(courier, tmp_path)

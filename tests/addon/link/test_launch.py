@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +14,10 @@ from pathlib import Path
 import pytest
 from overpaint.client import Client
 from overpaint.errors import Invalid, Missing, Unavailable
+from overpaint_addon.link import launch
 from overpaint_addon.link.launch import LocalBackend, Stage, find_command
 
-from tests.serving import guard, serving
+from tests.serving import free, guard, serving
 
 COMMAND = (str(Path(sys.executable).with_name("overpaint")),)
 
@@ -32,11 +34,6 @@ def local(tmp_path: Path) -> Iterator[LocalBackend]:
     yield backend
     backend.stop()
     assert soon(lambda: backend.status.stage in (Stage.STOPPED, Stage.FAILED))
-
-
-def free() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return f"127.0.0.1:{one.getsockname()[1]}"
 
 
 def soon(what: Callable[[], bool], seconds: float = 30) -> bool:
@@ -77,6 +74,16 @@ def test_a_server_that_listens_there_already_is_adopted_and_left_alone(local: Lo
             assert client.server().version
 
 
+def test_one_that_is_busy_is_adopted_as_soon_as_it_answers(local: LocalBackend, tmp_path: Path) -> None:
+    with serving(tmp_path / "other") as other:
+        other.process.send_signal(signal.SIGSTOP)
+        later = threading.Timer(3, other.process.send_signal, [signal.SIGCONT])
+        later.start()
+        status = local.start(("no such command",), other.address).result(60)
+        later.join()
+    assert (status.stage, status.ours) == (Stage.RUNNING, False)
+
+
 def test_one_with_a_token_is_adopted_too(local: LocalBackend, tmp_path: Path) -> None:
     guard(tmp_path / "other")
     with serving(tmp_path / "other") as other:
@@ -107,8 +114,10 @@ def _alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    stat = Path(f"/proc/{process}/stat")
-    return not stat.exists() or stat.read_text().split(") ")[1][0] != "Z"  # one that nobody waits for has ended too
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split(") ")[1][0] != "Z"  # one that nobody waits for has ended
+    except OSError:  # it ended between the two looks, or this system has no such file
+        return not Path("/proc/self/stat").exists()
 
 
 def test_a_command_that_fails_shows_its_last_lines(local: LocalBackend, tmp_path: Path) -> None:
@@ -120,7 +129,8 @@ def test_a_command_that_fails_shows_its_last_lines(local: LocalBackend, tmp_path
     assert local.start(COMMAND, address).result(60).stage is Stage.RUNNING  # once that is gone
 
 
-def test_a_port_that_something_else_has_taken_is_said(local: LocalBackend) -> None:
+def test_a_port_that_something_else_has_taken_is_said(local: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "KNOCK", 0.5)  # this one never answers
     with socket.create_server(("127.0.0.1", 0)) as taken:
         status = local.start(COMMAND, f"127.0.0.1:{taken.getsockname()[1]}").result(60)
     assert status.error is not None and "is taken" in status.error.message
@@ -136,7 +146,7 @@ def test_a_server_that_dies_later_is_seen(local: LocalBackend) -> None:
 def test_stopped_while_it_starts(local: LocalBackend) -> None:
     address = free()
     ready = local.start(COMMAND, address)
-    time.sleep(0.3)
+    assert soon(lambda: local._child is not None)  # it takes longer than this look to listen
     local.stop()
     assert ready.result(60).stage is Stage.STOPPED and nobody_at(address)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 import threading
@@ -55,10 +56,14 @@ def bomb(claimed: int, blocks: int = 1450) -> bytes:
     return frame
 
 
+def status(server: Serving, what: str) -> int:
+    lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{what}:"))
+
+
 def peak(server: Serving) -> int:
     """The most memory that the server process ever had, in bytes."""
-    lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) << 10
+    return status(server, "VmHWM") << 10
 
 
 def request(job_id: str, number: int, header: FrameHeader, payload: bytes) -> pb.UploadFramesRequest:
@@ -132,7 +137,7 @@ def test_what_has_no_token_is_not_read(tmp_path: Path) -> None:
         def cost(metadata: tuple[tuple[str, str], ...]) -> tuple[int, grpc.StatusCode]:
             before = peak(server)
             with pytest.raises(grpc.RpcError) as refused:
-                ask(body, metadata=metadata, timeout=60)
+                ask(body, metadata=metadata, timeout=90)
             return peak(server) - before, refused.value.code()  # type: ignore[attr-defined]
 
         cost(())  # so that what gRPC needs once is there
@@ -206,7 +211,7 @@ def test_the_bomb_is_one() -> None:
 WITHOUT_TOKEN = ("/overpaint.v1.OverpaintService/OpenJob", *FOR_ANYONE)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(200)
 def test_who_has_no_token_holds_no_thread(tmp_path: Path) -> None:
     """More calls than the server has threads, begun without a token and never gone on with; health, which needs none, as well."""
     guard(tmp_path / "jobs", TOKEN)
@@ -214,7 +219,7 @@ def test_who_has_no_token_holds_no_thread(tmp_path: Path) -> None:
     begun: list[Any] = []  # a call that nobody holds is cancelled
 
     def never() -> Iterator[bytes]:
-        end.wait(120)
+        end.wait(180)
         yield from ()
 
     with serving(tmp_path / "jobs") as server, ExitStack() as stack:
@@ -222,14 +227,15 @@ def test_who_has_no_token_holds_no_thread(tmp_path: Path) -> None:
             channel = stack.enter_context(
                 grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)])
             )
-            grpc.channel_ready_future(channel).result(20)
+            grpc.channel_ready_future(channel).result(60)
             for _ in range(THREADS // 4):
                 for method in WITHOUT_TOKEN:
                     call: Any = channel.stream_stream(method)
-                    begun.append(call(never(), timeout=50))
-        time.sleep(1)  # now they are there
+                    begun.append(call(never(), timeout=150))
+        for one in begun[:: len(WITHOUT_TOKEN)]:
+            assert one.code() is not None  # each is answered, so what was begun before it is there
         with Client(server.address, token=TOKEN) as client:
-            assert client.server(10.0).version
+            assert client.server(60.0).version
         end.set()
         codes = {one.code() for one in begun}  # gRPC itself hangs up on who begins too much
         assert grpc.StatusCode.UNAUTHENTICATED in codes and grpc.StatusCode.OK not in codes
@@ -249,27 +255,28 @@ def test_who_has_no_token_writes_nothing_into_the_log(tmp_path: Path) -> None:
             ask: Any = channel.unary_unary(method)
             for _ in range(20):
                 with pytest.raises(grpc.RpcError):
-                    ask(b"\xff", timeout=10)
+                    ask(b"\xff", timeout=90)
             for _ in range(200):
-                ask.future(b"\xff", timeout=10).cancel()
+                ask.future(b"\xff", timeout=90).cancel()
         assert client.server().version
         # gRPC hangs up on who begins and leaves too much, so the next one comes over a line of its own.
         with (
             grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) as other,
             pytest.raises(grpc.RpcError) as refused,
         ):
-            other.unary_unary("/overpaint.v1.OverpaintService/OpenJob")(b"\xff", metadata=SHOWN, timeout=10)
+            other.unary_unary("/overpaint.v1.OverpaintService/OpenJob")(b"\xff", metadata=SHOWN, timeout=90)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
         assert Path(server.log).read_text() == before
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(200)
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for a process's threads")
 def test_one_connection_never_takes_every_thread(tmp_path: Path) -> None:
     """More uploads than the server has threads, none of which goes on; another caller is answered all the same."""
     end = threading.Event()
 
     def never() -> Iterator[pb.UploadFramesRequest]:
-        end.wait(60)
+        end.wait(180)
         yield from ()
 
     with (
@@ -277,10 +284,13 @@ def test_one_connection_never_takes_every_thread(tmp_path: Path) -> None:
         Client(server.address) as client,
         grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) as channel,
     ):
-        grpc.channel_ready_future(channel).result(20)
-        begun = [stub(channel).UploadFrames.future(never(), timeout=50) for _ in range(THREADS + 20)]
-        time.sleep(1)  # now they are there
-        assert client.server(5.0).version
+        grpc.channel_ready_future(channel).result(60)
+        begun = [stub(channel).UploadFrames.future(never(), timeout=150) for _ in range(THREADS + 20)]
+        stop = time.monotonic() + 60
+        while status(server, "Threads") <= THREADS // 2:  # now they are there
+            assert time.monotonic() < stop, "the uploads have no threads"
+            time.sleep(0.1)
+        assert client.server(60.0).version
         assert sum(not one.done() for one in begun) > THREADS // 2  # and have their threads
         end.set()
 
@@ -313,12 +323,12 @@ def test_headers_and_messages_are_bounded(tmp_path: Path) -> None:
         call: Any = stub(channel).GetServer
         for metadata in ((("authorization", "x" * (20 << 10)),), tuple((f"a{n}", "x" * 100) for n in range(300))):
             with pytest.raises(grpc.RpcError) as refused:
-                call(pb.GetServerRequest(), metadata=metadata, timeout=10)
+                call(pb.GetServerRequest(), metadata=metadata, timeout=90)
             assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
         with pytest.raises(grpc.RpcError) as refused:
-            stub(channel).SealJob(pb.SealJobRequest(job_id="0" * (most + 1)), timeout=30)
+            stub(channel).SealJob(pb.SealJobRequest(job_id="0" * (most + 1)), timeout=90)
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
-        assert call(pb.GetServerRequest(), timeout=10).version
+        assert call(pb.GetServerRequest(), timeout=90).version
 
 
 def test_an_edit_that_is_larger_than_a_message_is_refused_in_words(tmp_path: Path) -> None:
@@ -419,7 +429,7 @@ def take_away(folder: Path) -> None:
     remove_token(folder / "jobs" / "tokens.json", "anna")
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(200)
 def test_a_token_taken_away_ends_a_watch_and_the_next_call(tmp_path: Path) -> None:
     guard(tmp_path / "jobs", TOKEN)
     with serving(tmp_path / "jobs") as server, Client(server.address, token=TOKEN) as client:
@@ -456,7 +466,7 @@ def test_a_token_taken_away_ends_an_upload(tmp_path: Path) -> None:
                     take_away(tmp_path)
 
         with pytest.raises(grpc.RpcError) as ended:
-            stub(channel).UploadFrames(requests(), metadata=SHOWN, timeout=50)
+            stub(channel).UploadFrames(requests(), metadata=SHOWN, timeout=90)
         assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
 
 
@@ -473,7 +483,8 @@ def test_a_token_taken_away_ends_a_fetch(tmp_path: Path) -> None:
     with (
         serving(tmp_path / "jobs") as server,
         Client(server.address, token=TOKEN) as client,
-        grpc.insecure_channel(server.address) as channel,
+        # No probing of how much fits onto the line: the server is never further than a frame or two ahead.
+        grpc.insecure_channel(server.address, [("grpc.http2.bdp_probe", 0)]) as channel,
     ):
         _, missing = client.open_job(spec)
         client.upload(spec.id, map(pixels.__getitem__, missing), missing)
@@ -487,19 +498,35 @@ def test_a_token_taken_away_ends_a_fetch(tmp_path: Path) -> None:
         assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.skipif(os.name != "posix", reason="holds the guide's process with a named pipe")
+@pytest.mark.timeout(200)
 def test_a_token_taken_away_ends_a_guide(tmp_path: Path) -> None:
+    """Which is never made by then: in the place of a frame its process finds a pipe that nobody writes to."""
     guard(tmp_path / "jobs", TOKEN)
     with (
         serving(tmp_path / "jobs") as server,
         Client(server.address, token=TOKEN) as client,
         grpc.insecure_channel(server.address) as channel,
     ):
-        paint(client, job())  # all pixels are there
-        asked = guides_pb2.MakeGuideRequest(order=wire.order_to_wire(order_of(FRAMES)))
-        making = stub(channel).MakeGuide(iter([asked]), metadata=SHOWN)
-        assert not next(making).missing.digests
-        take_away(tmp_path)  # its process takes longer than this to begin
+        paint(client, job())  # all pixels are there but one picture's
+        late, go = FRAMES[0] // 2, threading.Event()
+        order = order_of((*FRAMES, late))
+
+        def requests() -> Iterator[guides_pb2.MakeGuideRequest]:
+            yield guides_pb2.MakeGuideRequest(order=wire.order_to_wire(order))
+            go.wait(100)
+            for chunk in chunks.pack([late]):
+                made = guides_pb2.MakeGuideRequest()
+                wire.chunk_to_wire(chunk, made.chunk)
+                yield made
+
+        making = stub(channel).MakeGuide(requests(), metadata=SHOWN)
+        assert list(next(making).missing.digests) == [bytes.fromhex(digest(late))]
+        kept = tmp_path / "jobs" / "spool" / "frames" / digest(FRAMES[0])[:2] / digest(FRAMES[0])
+        kept.unlink()
+        os.mkfifo(kept)
+        go.set()
+        take_away(tmp_path)
         with pytest.raises(grpc.RpcError) as ended:
             list(making)
         assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
@@ -537,7 +564,7 @@ def test_every_method_asks_for_the_token(tmp_path: Path) -> None:
             call: Any = channel.stream_stream(f"/{service.full_name}/{method.name}")
             for metadata in ((), (("authorization", f"Bearer {TOKEN[:-1]}"),), (("authorization", f"Basic {TOKEN}"),)):
                 with pytest.raises(grpc.RpcError) as refused:
-                    list(call(iter([b""]), metadata=metadata, timeout=10))
+                    list(call(iter([b""]), metadata=metadata, timeout=90))
                 assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED, method.name  # type: ignore[attr-defined]
 
 

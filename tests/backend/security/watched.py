@@ -83,4 +83,5 @@ def watched(folder: Path, patch: pytest.MonkeyPatch, *flags: str) -> Generator[t
 
 def opened(said: Path, after: int = 0) -> list[tuple[str, list[str | int]]]:
     """What was done with files, from the byte `after` on: event and arguments."""
-    return [(event, args) for event, args in map(json.loads, said.read_bytes()[after:].splitlines())]
+    whole, _, _ = said.read_bytes()[after:].rpartition(b"\n")  # the last line may be about to be written
+    return [(event, args) for event, args in map(json.loads, whole.splitlines())]

@@ -82,7 +82,7 @@ def tested(extension: str, servers: list[list[str]]) -> list[Any]:
     connection, found = room("ui.connection"), []
     for address, token in servers:
         own().profiles[0].address, own().profiles[0].token = address, token
-        watch, until = connection.current(), time.monotonic() + 30
+        watch, until = connection.current(), time.monotonic() + 90
         words = []
         watch.look()
         while watch.answer is not None and time.monotonic() < until:
@@ -103,7 +103,7 @@ def shown(extension: str, address: str, certificates: dict[str, str]) -> list[st
     for name, file in certificates.items():
         setattr(profile, name, file)
     found.append(refused(bpy.ops.overpaint.test_connection))
-    found += [card.name for card in room("ui.session").current().backend().cards().result(20)]
+    found += [card.name for card in room("ui.session").current().backend().cards().result(60)]
     profile.client_certificate = profile.client_key = ""
     found.append(refused(bpy.ops.overpaint.test_connection))
     return found
@@ -126,7 +126,7 @@ def local(extension: str, command: str, address: str, folder: str) -> dict[str, 
     bpy.ops.overpaint.open_backend_log()
     found["log"] = "listens on" in bpy.data.texts["Overpaint Backend Log"].as_string()
     bpy.ops.overpaint.stop_backend()
-    until = time.monotonic() + 30
+    until = time.monotonic() + 90
     while backend.status.stage.value != "Stopped" and time.monotonic() < until:
         time.sleep(0.05)
     found["stopped"] = backend.status.stage.value
@@ -174,7 +174,7 @@ def remedied(extension: str) -> dict[str, Any]:
     found["header"] = recording.drawn(panel, draw="draw_header_preset").shown
     refused(bpy.ops.overpaint.test_connection)
     watch.look()
-    until = time.monotonic() + 30
+    until = time.monotonic() + 90
     while watch.answer is not None and time.monotonic() < until:
         time.sleep(0.02)
         watch.look()

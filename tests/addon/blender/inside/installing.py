@@ -173,7 +173,7 @@ def removed(extension: str, media: str, server: str, folder: str) -> dict[str, A
 
     repos = [one.module for one in bpy.context.preferences.extensions.repos]
     assert bpy.ops.extensions.package_uninstall(repo_index=repos.index("user_default"), pkg_id="overpaint")
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while set(threading.enumerate()) - threads and time.monotonic() < until:
         time.sleep(0.05)
     user = Path(bpy.utils.resource_path("USER"))

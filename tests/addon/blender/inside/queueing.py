@@ -16,7 +16,8 @@ import recording
 import stage
 from painting import NAME, edit, install
 
-SLOW = {"toy": {"delay": 0.05, "steps": 40}}
+SLOW = {"toy": {"delay": 0.1, "steps": 40}}
+ENDLESS = {"toy": {"delay": 0.1, "steps": 1000}}
 
 
 def room(name: str) -> Any:
@@ -33,7 +34,7 @@ def begin(session: Any, prompt: str = "a red coat", options: Any = SLOW) -> str:
     return job_id
 
 
-def until(session: Any, holds: Callable[[], object], seconds: float = 60) -> None:
+def until(session: Any, holds: Callable[[], object], seconds: float = 120) -> None:
     """Tick as a window's timer does, until it holds."""
     stop = time.monotonic() + seconds
     while not holds():
@@ -94,15 +95,20 @@ def begun(extension: str, media: str, server: str, blend: str) -> str:
 
 
 def two_at_once(extension: str, media: str, server: str) -> dict[str, Any]:
-    """Two jobs on one strip; the second is paused, then moved on; a third is cancelled."""
+    """Two jobs on one strip; the second is paused, then moved on; a third is cancelled. Another one holds the worker until then."""
     session = install(extension, server)
     edit(media)
+    holding = begin(session, "hold", ENDLESS)
+    until(session, lambda: painting(session, holding))
     first, second, third = (begin(session, prompt) for prompt in ("one", "two", "three"))
-    until(session, lambda: len(session.tickets.all()) == 3)
+    until(session, lambda: len(session.tickets.all()) == 4)
     bpy.ops.overpaint.job(act="pause", job_id=second)
     bpy.ops.overpaint.job(act="cancel", job_id=third)
     found: dict[str, Any] = {"asked": {row.name[:3]: row.state for row in session.rows()}}
     until(session, lambda: third not in session.runs and not session.asked)
+    bpy.ops.overpaint.job(act="cancel", job_id=holding)
+    until(session, lambda: holding not in session.runs)
+    bpy.ops.overpaint.job(act="dismiss", job_id=holding)
     until(session, lambda: first not in session.runs)
     found["then"] = {row.name[:3]: row.state for row in session.rows()}
     bpy.ops.overpaint.job(act="resume", job_id=second)
@@ -195,7 +201,7 @@ def disabled(extension: str, media: str, server: str) -> dict[str, Any]:
     bpy.app.timers.register(timer, persistent=True)  # as in a window
     bpy.app.timers.register(module._take_up_soon)
     bpy.ops.preferences.addon_disable(module=NAME)
-    stop = time.monotonic() + 10
+    stop = time.monotonic() + 60
     while time.monotonic() < stop and any(one.name.startswith("overpaint") for one in threading.enumerate()):
         time.sleep(0.05)
     events = (getattr(bpy.app.handlers, name) for name in dir(bpy.app.handlers))

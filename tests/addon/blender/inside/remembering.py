@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bpy  # pyright: ignore[reportMissingImports]
@@ -12,6 +13,7 @@ from overpaint.clip import Rate, Size
 from overpaint.job import JobState
 from overpaint_addon.core.ports import Selection, Ticket
 from overpaint_addon.core.steps import Doing, Steps
+from overpaint_addon.host import pump as pumping
 from overpaint_addon.host import stack, tickets
 from overpaint_addon.host.pump import PAUSE, Pump
 
@@ -122,11 +124,14 @@ def pumped() -> dict[str, Any]:
     pump: Pump = Pump()
     said: list[str] = []
     one, two = pump.start(_count(said, "a", 2)), pump.start(_wait(said, "b", 3))
-    waits, stages = [], []
+    waits, stages, now = [], [], 1.0
+    clock, pumping.time = pumping.time, SimpleNamespace(monotonic=lambda: now)
     while (wait := pump.tick()) is not None:
         waits.append(wait)
         doing = pump.doing()
         stages.append(doing and doing.stage)
+        now += PAUSE / 50
+    pumping.time = clock
     found: dict[str, Any] = {"each in order": [[one for one in said if one[0] == name] for name in "ab"]}
     found["values"] = [one.result(), two.result()]
     found["rests"] = 0 < max(waits) <= PAUSE and len(waits) > 100  # asked at once again, it does nothing until then
@@ -173,10 +178,14 @@ def failing() -> dict[str, Any]:
         except BaseException as raised:
             found[name] = [type(raised).__name__, pump.tick()]
     signal.signal(signal.SIGALRM, signal.default_int_handler)  # a KeyboardInterrupt, most likely while the pump sleeps
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
     said: list[str] = []
+
+    def interrupted() -> Steps[str]:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        return (yield from _wait(said, "w", 10_000))
+
     try:
-        pump.drain(_wait(said, "w", 10_000))
+        pump.drain(interrupted())
     except KeyboardInterrupt:
         found["asleep"] = [len(said) < 100, said[-1], pump.tick()]
     found["closed"] = closed

@@ -86,9 +86,9 @@ def rendered(folder: str | Path, frames: Sequence[int], depth: int = 8) -> np.nd
 
 def finished(capture: ChildCapture, length: int) -> np.ndarray:
     """All frames of the capture, "t h w 3", once they are there."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while capture.captured() < length:
-        assert time.monotonic() < until, "the child is not done after a minute"
+        assert time.monotonic() < until, "the child is not done after two minutes"
         time.sleep(0.01)
     return np.stack([capture.frame(index) for index in range(length)])
 
