@@ -16,7 +16,7 @@ from overpaint.clip import Size
 from overpaint.codec import digest
 from overpaint.edit import Guide, GuideKey, Input, Knot, Stroke
 from overpaint.errors import Cancelled, Invalid, OverpaintError
-from overpaint.order import Click, GuideFrame, GuideOrder, GuideProgress, LinesOrder, MadeGuide, TrackOrder
+from overpaint.order import Click, GuideFrame, GuideOrder, GuideProgress, LinesOrder, MadeGuide, TrackOrder, joined
 from overpaint.v1 import guides_pb2, service_pb2_grpc
 
 
@@ -46,12 +46,19 @@ def reader(frames: list[np.ndarray], asked: list[str] | None = None) -> Any:
     return read
 
 
-def wait(making: Any, seconds: float = 60.0) -> Any:
+def wait(making: Any, seconds: float = 60.0) -> MadeGuide:
     stop = time.monotonic() + seconds
+    parts: list[MadeGuide] = []
     while not making.done() and time.monotonic() < stop:
         assert making.progress.stage
-        time.sleep(0.01)
-    return making.result(1.0)  # it is done, or never will be
+        part = making.part()
+        if part is None:
+            time.sleep(0.01)
+        else:
+            parts.append(part)
+    making.result(1.0)  # it is done, or never will be
+    assert all(len({key.frame for one in part.guides for key in one.guide.keys}) == 1 for part in parts)
+    return joined(parts)
 
 
 INSIDE = TrackOrder(clicks=(Click(object=3, frame=0, x=20, y=24),))
@@ -159,3 +166,25 @@ def test_lines_stay_inside_the_mask(live: str) -> None:
     assert isinstance(made, MadeGuide)
     knots = [knot for stroke in made.guide().keys[0].strokes for knot in stroke.knots]
     assert knots and max(knot.y for knot in knots) < 28
+
+
+def test_frames_that_nobody_takes_are_waited_with(backend: Any) -> None:
+    """None is lost, whenever they are taken; the frames behind them wait on the server, and cancel ends it all the same."""
+    frames = square(12)
+    making = backend.make_guide(order(frames, LinesOrder()), reader(frames))
+    stop = time.monotonic() + 60
+    while making.part() is None and time.monotonic() < stop:
+        assert making.progress.stage
+        time.sleep(0.01)
+    time.sleep(0.5)  # so that more are made than may wait
+    assert not making.done()
+    assert [key.frame for key in wait(making).guide().keys] == list(range(1, 12))
+
+    making = backend.make_guide(order(frames, LinesOrder()), reader(frames))
+    while making.part() is None and time.monotonic() < stop:
+        assert making.progress.stage
+        time.sleep(0.01)
+    time.sleep(0.5)
+    making.cancel()
+    with pytest.raises(Cancelled):
+        making.result(1.0)
