@@ -258,7 +258,7 @@ class FakeMaking:
 
     def __init__(self, order: GuideOrder, made: Callable[[], MadeGuide]) -> None:
         self._steps, self._total, self._made = 0, len(order.frames), made
-        self._parts: Iterator[MadeGuide] | None = None
+        self._parts: list[MadeGuide] = []
         self._left = self._total
         self._error: Exception | None = None
         self.cancelled = False
@@ -272,12 +272,12 @@ class FakeMaking:
         if self._steps < self._total or self._error or not self._left:
             return None
         try:
-            self._parts = self._parts or self._made().by_frame()
+            self._parts = self._parts or list(self._made().by_frame())
         except Exception as error:
             self._error = error
             return None
         self._left -= 1
-        return next(self._parts)
+        return self._parts[self._total - self._left - 1]
 
     def done(self) -> bool:
         return self.cancelled or self._error is not None or not self._left
