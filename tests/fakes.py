@@ -251,10 +251,16 @@ class FakeBackend:
 
 
 class FakeMaking:
-    """The port Making: each look at its progress is a step; the guide is a square around each object's first click."""
+    """The port Making: each look at its progress is a step; the guide is a square around each object's first click.
+
+    All frames come at the end.
+    """
 
     def __init__(self, order: GuideOrder, made: Callable[[], MadeGuide]) -> None:
         self._steps, self._total, self._made = 0, len(order.frames), made
+        self._parts: list[MadeGuide] = []
+        self._left = self._total
+        self._error: Exception | None = None
         self.cancelled = False
 
     @property
@@ -262,13 +268,25 @@ class FakeMaking:
         self._steps += 1
         return GuideProgress(stage="tracking", done=self._steps, total=self._total)
 
-    def done(self) -> bool:
-        return self.cancelled or self._steps >= self._total
+    def part(self) -> MadeGuide | None:
+        if self._steps < self._total or self._error or not self._left:
+            return None
+        try:
+            self._parts = self._parts or list(self._made().by_frame())
+        except Exception as error:
+            self._error = error
+            return None
+        self._left -= 1
+        return self._parts[self._total - self._left - 1]
 
-    def result(self, timeout: float | None = None) -> MadeGuide:
+    def done(self) -> bool:
+        return self.cancelled or self._error is not None or not self._left
+
+    def result(self, timeout: float | None = None) -> None:
         if self.cancelled:
             raise Cancelled(field="guide", message="the guide was cancelled")
-        return self._made()
+        if self._error:
+            raise self._error
 
     def cancel(self) -> None:
         self.cancelled = True

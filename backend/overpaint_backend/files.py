@@ -232,16 +232,22 @@ def order_of(clip: Path, wanted: TrackOrder | LinesOrder, spool: Spool, mask: Pa
     return GuideOrder(size=footage.size, depth=footage.depth, frames=frames, wanted=wanted)
 
 
-def write_guides(folder: Path, made: MadeGuide, size: Size) -> None:
-    """A PNG for every frame, white on black, whole or not at all; in a folder for each object, where there are several."""
+def write_guides(folder: Path, parts: Iterable[MadeGuide], size: Size) -> tuple[int, str]:
+    """A PNG for every frame, white on black, whole or not at all; in a folder for each object, where there are several.
+
+    `parts` are the guide of each frame. Returns the number of objects, and by which method they were made.
+    """
     check_out(folder)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
+    objects, method = 0, ""
     try:
-        for one in made.guides:
-            place = part / str(one.object) if len(made.guides) > 1 else part
-            place.mkdir(parents=True)
-            for key in one.guide.keys:
+        for made in parts:
+            objects, method = len(made.guides), made.method
+            for one in made.guides:
+                place = part / str(one.object) if objects > 1 else part
+                place.mkdir(parents=True, exist_ok=True)
+                (key,) = one.guide.keys
                 drawn = rasterise(one.guide, key.frame, size)
                 assert drawn is not None
                 write_picture(place / f"{key.frame + 1:05}.png", drawn)
@@ -251,3 +257,4 @@ def write_guides(folder: Path, made: MadeGuide, size: Size) -> None:
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+    return objects, method

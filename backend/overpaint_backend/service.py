@@ -15,7 +15,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 from overpaint import chunks, wire
 from overpaint.errors import WATCHING, Internal, Invalid, OverpaintError, Unauthenticated, Unavailable
-from overpaint.order import GuideOrder, GuideProgress, MadeGuide
+from overpaint.order import GuideOrder, GuideProgress, MadeGuide, joined
 from overpaint.v1 import frames_pb2, guides_pb2, service_pb2, service_pb2_grpc
 
 from overpaint_backend.access import ANYONE, Caller, Door
@@ -23,7 +23,7 @@ from overpaint_backend.desk import Desk
 from overpaint_backend.quiet import failure
 
 MakeGuide = Callable[[GuideOrder, Callable[[], bool]], Iterator[GuideProgress | MadeGuide]]
-"""Makes what is ordered for as long as it is wanted: how far it is, and at last what was made."""
+"""Makes what is ordered for as long as it is wanted: how far it is, and what was made, frame by frame."""
 
 log = logging.getLogger(__name__)
 ERROR_KEY = "overpaint-error-bin"
@@ -264,11 +264,16 @@ class Service(service_pb2_grpc.OverpaintServiceServicer):
         if missing:
             ask = self._asking(context)
             self._desk.keep_for(caller, order, (_ordered(message) for message in request if ask()))
+        parts: list[MadeGuide] = []
         for answer in self._make_guide(order, self._wanted(context)):
             if isinstance(answer, GuideProgress):
                 yield guides_pb2.MakeGuideResponse(progress=wire.guide_progress_to_wire(answer))
-            else:
+            elif first.in_parts:
                 yield guides_pb2.MakeGuideResponse(made=wire.made_to_wire(answer))
+            else:
+                parts.append(answer)
+        if parts:
+            yield guides_pb2.MakeGuideResponse(made=wire.made_to_wire(joined(parts)))
 
 
 def _ordered(message: guides_pb2.MakeGuideRequest) -> chunks.Chunk:

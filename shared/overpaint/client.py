@@ -348,7 +348,7 @@ class Client:
         return wire.pruned_from_wire(self._call(self._stub.PruneJobs, request, PRUNE_SECONDS))
 
     def make_guide(self, order: GuideOrder, read: Callable[[str], np.ndarray], cut: Cut | None = None) -> GuideCall:
-        """Have a guide made: say how far it is, and at last what was made.
+        """Have a guide made: say how far it is, and at last what was made; or, of a long clip, its `parts` as they come.
 
         `read` gives the pixels of a digest; it is asked, on another thread, for those that the server lacks.
         """

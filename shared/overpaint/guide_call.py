@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from overpaint import chunks, wire
 from overpaint.errors import Cancelled, OverpaintError
-from overpaint.order import GuideOrder, GuideProgress, MadeGuide
+from overpaint.order import GuideOrder, GuideProgress, LinesOrder, MadeGuide, joined
 from overpaint.patience import Cut, Patience
 from overpaint.v1 import guides_pb2
 
@@ -23,8 +24,9 @@ Start = Callable[[Iterator[guides_pb2.MakeGuideRequest]], Any]
 class GuideCall:
     """A guide on its way: iterate over how far it is; the last is what was made. `cancel` ends it, from any thread.
 
-    After a cut it is ordered again, until nothing has moved for `patience` seconds: what arrived is not sent again, what was
-    made is made anew. Where no server answered from the start, that is said at once.
+    After a cut it is ordered again, until nothing has moved for `patience` seconds: what arrived is not sent again, and lines
+    that came are not made again; masks are, since each follows from the one before. Where no server answered from the
+    start, that is said at once.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class GuideCall:
         cut: Cut | None = None,
     ) -> None:
         self._start, self._in_words, self._order, self._read = start, in_words, order, read
+        self._reached = -1  # the frame up to which the guide has come
         self._cancelled, self._lock = threading.Event(), threading.Lock()
         self._patience = Patience(patience, self._cancelled, cut)
         self._once: _Once | None = None
@@ -48,20 +51,36 @@ class GuideCall:
                 self._once.cancel()
 
     def __iter__(self) -> Iterator[GuideProgress | MadeGuide]:
-        """Raises Cancelled after `cancel`."""
+        """Holds all of the guide until it is made; `parts` does not. Raises Cancelled after `cancel`."""
+        parts: list[MadeGuide] = []
+        for answer in self.parts():
+            if isinstance(answer, GuideProgress):
+                yield answer
+            else:
+                parts.append(answer)
+        if parts:
+            yield joined(parts)
+
+    def parts(self) -> Iterator[GuideProgress | MadeGuide]:
+        """How far it is, and the guide as it comes: each MadeGuide is that of one frame, in the order of the frames.
+
+        Raises Cancelled after `cancel`.
+        """
         began = False
-        while True:
+        while order := self._left():
             with self._lock:
                 if self._cancelled.is_set():
                     raise Cancelled(field="guide", message="the guide was cancelled")
-                once = self._once = _Once(self._start, self._order, self._read)
+                once = self._once = _Once(self._start, order, self._read)
             try:
                 with self._in_words():
                     for answer in once.answers():
                         began = True
                         self._patience.moved()
-                        if answer is not None:
-                            yield answer
+                        if isinstance(answer, GuideProgress):
+                            yield self._of_all(answer, order)
+                        elif answer is not None:
+                            yield from self._new(answer)
                 return
             except OverpaintError as caught:
                 error = caught
@@ -72,6 +91,27 @@ class GuideCall:
             if not began:
                 raise error
             self._patience.rest(error)
+
+    def _left(self) -> GuideOrder | None:
+        """What is to be ordered now: of lines, those of the frames that have not come; None where all have."""
+        frames = tuple(one for one in self._order.frames if one.frame > self._reached)
+        if not frames:
+            return None
+        return replace(self._order, frames=frames) if isinstance(self._order.wanted, LinesOrder) else self._order
+
+    def _of_all(self, progress: GuideProgress, order: GuideOrder) -> GuideProgress:
+        """`progress`, which counts the frames of `order`, counting those as well that came before a cut."""
+        before = len(self._order.frames) - len(order.frames)
+        counted = replace(progress, done=progress.done + before, total=progress.total + before)
+        return counted if progress.total else progress
+
+    def _new(self, made: MadeGuide) -> Iterator[MadeGuide]:
+        """What has not come yet, frame by frame; an earlier server gives the whole at once."""
+        for part in made.by_frame():
+            frame = part.guides[0].guide.keys[0].frame
+            if frame > self._reached:
+                self._reached = frame
+                yield part
 
 
 class _Once:
@@ -104,7 +144,7 @@ class _Once:
 
     def _requests(self) -> Iterator[guides_pb2.MakeGuideRequest]:
         try:
-            yield guides_pb2.MakeGuideRequest(order=wire.order_to_wire(self._order))
+            yield guides_pb2.MakeGuideRequest(order=wire.order_to_wire(self._order), in_parts=True)
             missing = self._missing.get()
             for chunk in chunks.pack(map(self._read, missing), names=missing):
                 request = guides_pb2.MakeGuideRequest()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from overpaint.clip import Depth, Size
-from overpaint.edit import Guide
+from overpaint.edit import Guide, GuideKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class ObjectGuide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeGuide:
-    """What came of an order: a guide of strokes for each object, and by which method ("sam2", "classical")."""
+    """What came of an order, or a part of it: a guide of strokes for each object, and by which method ("sam2", "classical")."""
 
     guides: tuple[ObjectGuide, ...]
     method: str
@@ -95,3 +95,29 @@ class MadeGuide:
     def guide(self, number: int = 0) -> Guide:
         """The guide of one object. Raises KeyError."""
         return {one.object: one.guide for one in self.guides}[number]
+
+    def by_frame(self) -> Iterator[MadeGuide]:
+        """The keys of each frame by themselves, in the order of the frames: what `joined` takes."""
+        frames: dict[int, list[ObjectGuide]] = {}
+        for one in self.guides:
+            for key in one.guide.keys:
+                frames.setdefault(key.frame, []).append(replace(one, guide=replace(one.guide, keys=(key,))))
+        for frame in sorted(frames):
+            yield replace(self, guides=tuple(frames[frame]))
+
+
+def joined(parts: Iterable[MadeGuide]) -> MadeGuide:
+    """The whole of its parts, which are one or more, in the order of their frames."""
+    guides: dict[int, ObjectGuide] = {}
+    keys: dict[int, list[GuideKey]] = {}
+    method = ""
+    for part in parts:
+        method = part.method
+        for one in part.guides:
+            guides.setdefault(one.object, one)
+            keys.setdefault(one.object, []).extend(one.guide.keys)
+    whole = (
+        replace(guides[number], guide=replace(guides[number].guide, keys=tuple(keys[number])))
+        for number in sorted(guides)
+    )
+    return MadeGuide(guides=tuple(whole), method=method)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from overpaint.edit import Input
 from overpaint.order import GuideFrame, GuideOrder, LinesOrder, MadeGuide, TrackOrder
@@ -17,10 +17,12 @@ def make_guide(
     backend: Backend,
     selection: Selection,
     wanted: TrackOrder | LinesOrder,
+    keep: Callable[[MadeGuide], object],
     frames: Sequence[int] | None = None,
-) -> Steps[MadeGuide]:
-    """Capture the selection, send of it what the server lacks, and wait for the guide; all on `frames` where they are given.
+) -> Steps[None]:
+    """Capture the selection, send of it what the server lacks, and have the guide made; all on `frames` where they are given.
 
+    `keep` is given each frame's guide as soon as it is there, in their order, one a step: nothing else holds them.
     Lines are of what lies in the selection's mask, where it has one. Frames are counted from the selection's first one, in the clicks, the mask and the guide that comes. Closing this
     ends the work on the server. Raises Invalid in the server's words.
     """
@@ -41,10 +43,13 @@ def make_guide(
         making = backend.make_guide(order, lambda digest: readers[digest]())
         try:
             while not making.done():
+                part = making.part()
+                if part is not None:
+                    keep(part)
                 progress = making.progress
                 stage = AWAY if backend.away else progress.stage
                 yield Doing(stage=stage, done=progress.done, total=progress.total)
-            return making.result()
+            making.result()
         finally:
             making.cancel()
     finally:

@@ -173,12 +173,22 @@ class Future(Protocol[T_co]):
 
 
 class Making(Protocol):
-    """A guide on its way: a Future of it that says how far it is."""
+    """A guide on its way: says how far it is, and gives it frame by frame. Few frames wait to be taken: then the work waits."""
 
     @property
     def progress(self) -> GuideProgress: ...
-    def done(self) -> bool: ...
-    def result(self, timeout: float | None = None) -> MadeGuide: ...
+    def part(self) -> MadeGuide | None:
+        """The guide of the next frame, in their order; None where it has not come yet, or all were taken."""
+        ...
+
+    def done(self) -> bool:
+        """Whether no frame is to come any more, and all that came were taken."""
+        ...
+
+    def result(self, timeout: float | None = None) -> None:
+        """Raises what the work failed with."""
+        ...
+
     def cancel(self) -> object:
         """End the work where it is not done; then `result` raises Cancelled."""
         ...

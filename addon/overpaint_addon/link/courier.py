@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from queue import Empty, Full, Queue
 
 import numpy as np
 from overpaint.card import EngineCard, Estimate
@@ -24,6 +25,8 @@ from ..core.variants import thumbnail
 from .pictures import read_png, write_png
 
 THREADS = 4  # of each kind
+WAITING = 4  # frames of a guide that came and are not drawn yet: the lines of one are a megabyte or two
+LOOK = 0.1  # seconds between two looks whether a guide is still wanted
 
 
 class Courier:
@@ -158,14 +161,21 @@ class Making:
         self._begin = begin
         self._call: GuideCall | None = None
         self._cancelled = False
-        self._future: Future[MadeGuide] = Future()
+        self._parts = Queue[MadeGuide](WAITING)
+        self._future: Future[None] = Future()
         threading.Thread(target=self._run, daemon=True, name="overpaint-guide").start()
 
-    def done(self) -> bool:
-        return self._future.done()
+    def part(self) -> MadeGuide | None:
+        try:
+            return self._parts.get_nowait()
+        except Empty:
+            return None
 
-    def result(self, timeout: float | None = None) -> MadeGuide:
-        return self._future.result(timeout)
+    def done(self) -> bool:
+        return self._future.done() and self._parts.empty()
+
+    def result(self, timeout: float | None = None) -> None:
+        self._future.result(timeout)
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -173,21 +183,31 @@ class Making:
             self._call.cancel()
 
     def _run(self) -> None:
-        made: MadeGuide | None = None
+        came = False
         try:
             self._call = self._begin()
             if self._cancelled:
                 self._call.cancel()
-            for answer in self._call:
+            for answer in self._call.parts():
                 if isinstance(answer, GuideProgress):
                     self.progress = answer
                 else:
-                    made = answer
-            if made is None:
+                    came = True
+                    self._give(answer)
+            if not came:
                 raise Unavailable(field="guide", message="the server ended without a guide", remedy="Try again")
-            self._future.set_result(made)
+            self._future.set_result(None)
         except Exception as error:
             self._future.set_exception(error)
+
+    def _give(self, part: MadeGuide) -> None:
+        """Wait until there is room for it. Raises Cancelled."""
+        while not self._cancelled:
+            try:
+                return self._parts.put(part, timeout=LOOK)
+            except Full:
+                pass
+        raise Cancelled(field="guide", message="the guide was cancelled")
 
 
 class _Watch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import bpy  # pyright: ignore[reportMissingImports]
@@ -15,12 +16,12 @@ from bpy.props import (  # pyright: ignore[reportMissingImports]
 )
 from overpaint.clip import Size
 from overpaint.errors import Invalid, OverpaintError
-from overpaint.order import Click, LinesOrder, TrackOrder
+from overpaint.order import Click, LinesOrder, MadeGuide, TrackOrder, joined
 
 from ..core.clicks import METHODS, Point, from_view, signs, to_clicks, to_view, united
 from ..core.make_guide import make_guide
 from ..core.ports import Selection
-from ..core.steps import Doing, Steps
+from ..core.steps import Steps
 from ..core.words import say
 from ..host import drawings, guides, points, stack, strokes, takes, timeline, versions
 from . import session
@@ -211,7 +212,9 @@ class OVERPAINT_OT_track(_OnServer):
 
 
 def _track(now: session.Session, selection: Selection, first: int, clicks: tuple[Click, ...]) -> Steps[str]:
-    made = yield from make_guide(now.timeline, now.backend(), selection, TrackOrder(clicks=clicks))
+    parts: list[MadeGuide] = []
+    yield from make_guide(now.timeline, now.backend(), selection, TrackOrder(clicks=clicks), parts.append)
+    made = joined(parts)
     scene, strip, start = _again(selection, first)
     guides.keep_mask(strip, united(made), start, selection.size, made.method)
     scene.overpaint_guides.mask_source = "stored"
@@ -249,10 +252,11 @@ class OVERPAINT_OT_lines(_OnServer):
 
 
 def _lines(now: session.Session, selection: Selection, first: int, frames: Sequence[int]) -> Steps[str]:
-    made = yield from make_guide(now.timeline, now.backend(), selection, LinesOrder(), frames)
-    keys, drawn = made.guide().keys, 0
-    for done, key in enumerate(keys):
-        yield Doing(stage="drawing", done=done, total=len(keys))
+    drawn = 0
+
+    def draw(part: MadeGuide) -> None:
+        nonlocal drawn
+        (key,) = part.guide().keys
         scene, _, start = _again(selection, first)
         note = guides.annotation(scene) or guides.new_annotation(scene)
         layer, number = _layer(note) or _new_layer(note), start + key.frame
@@ -260,7 +264,12 @@ def _lines(now: session.Session, selection: Selection, first: int, frames: Seque
             drawings.clear_here(layer, number, leave_empty=False)  # an empty drawing
             strokes.draw(layer, number, key.strokes, selection.size, scene.render)
             drawn += 1
-    takes.push_undo("Lines from Footage")
+
+    try:
+        yield from make_guide(now.timeline, now.backend(), selection, LinesOrder(), draw, frames)
+    finally:  # what is drawn stays, also where the rest was cancelled
+        if drawn:  # by a timer, for this may be the end of the file, and then there is nothing to undo
+            bpy.app.timers.register(partial(takes.push_undo, "Lines from Footage"))
     return say("Lines on {count} frames", count=drawn) if drawn != 1 else say("Lines on 1 frame")
 
 

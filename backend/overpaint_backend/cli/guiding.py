@@ -85,10 +85,10 @@ def _make_guide(args: argparse.Namespace, wanted: TrackOrder | LinesOrder, mask:
     with tempfile.TemporaryDirectory(prefix="overpaint-") as name:
         spool = Spool(Path(name))
         order = order_of(args.clip, wanted, spool, mask)
-        made = make_guide(order, spool.get, say, weights, device(args))
-    write_guides(args.out, made, order.size)
-    result = {"out": str(args.out), "frames": len(order.frames), "guides": len(made.guides), "method": made.method}
-    show(args, result, f"{len(order.frames)} frames in {args.out}, made by: {made.method}")
+        parts = make_guide(order, spool.get, say, weights, device(args))
+        objects, method = write_guides(args.out, parts, order.size)
+    result = {"out": str(args.out), "frames": len(order.frames), "guides": objects, "method": method}
+    show(args, result, f"{len(order.frames)} frames in {args.out}, made by: {method}")
     return 0
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from overpaint.card import check_drawn
 from overpaint.colour import to_depth
-from overpaint.edit import Guide, GuideKey, Input
+from overpaint.edit import Guide, GuideKey, Input, Stroke
 from overpaint.errors import Invalid
 from overpaint.order import GuideOrder, GuideProgress, LinesOrder, MadeGuide, ObjectGuide, TrackOrder
 
@@ -22,21 +22,24 @@ Read = Callable[[str], np.ndarray]
 Say = Callable[[GuideProgress], object]
 
 
-def make_guide(order: GuideOrder, read: Read, say: Say, root: Path, device: str) -> MadeGuide:
-    """What is ordered, of pixels that `read` finds by their digest; `root` has the weights. Raises Invalid in words."""
+def make_guide(order: GuideOrder, read: Read, say: Say, root: Path, device: str) -> Iterator[MadeGuide]:
+    """What is ordered, frame by frame, of pixels that `read` finds by their digest; `root` has the weights.
+
+    Raises Invalid in words.
+    """
     if isinstance(order.wanted, LinesOrder):
-        return _lines(order, order.wanted.mask, read, say)
+        yield from _lines(order, order.wanted.mask, read, say)
+        return
     say(GuideProgress(stage="loading"))
     tracker = choose(root, device)
     masks = track_masks(order, order.wanted, tracker, read, say)
-    keys: dict[int, list[GuideKey]] = {click.object: [] for click in order.wanted.clicks}
     for one, found in zip(order.frames, masks, strict=True):
-        for number, mask in found.items():
-            keys[number].append(GuideKey(frame=one.frame, strokes=mask_strokes(mask)))
-    guides = (
-        ObjectGuide(object=number, guide=Guide(kind=Input.MASK, keys=tuple(keys[number]))) for number in sorted(keys)
-    )
-    return MadeGuide(guides=tuple(guides), method=tracker.name)
+        guides = (_drawn(number, Input.MASK, one.frame, mask_strokes(mask)) for number, mask in found.items())
+        yield MadeGuide(guides=tuple(guides), method=tracker.name)
+
+
+def _drawn(number: int, kind: Input, frame: int, strokes: tuple[Stroke, ...]) -> ObjectGuide:
+    return ObjectGuide(object=number, guide=Guide(kind=kind, keys=(GuideKey(frame=frame, strokes=strokes),)))
 
 
 def check_order(order: GuideOrder) -> None:
@@ -66,14 +69,12 @@ def track_masks(
     )
 
 
-def _lines(order: GuideOrder, mask: Guide | None, read: Read, say: Say) -> MadeGuide:
-    keys: list[GuideKey] = []
+def _lines(order: GuideOrder, mask: Guide | None, read: Read, say: Say) -> Iterator[MadeGuide]:
     for done, (one, frame) in enumerate(zip(order.frames, _Frames(order, read), strict=True), start=1):
         inside = None if mask is None else _inside(mask, one.frame, order, read)
-        keys.append(GuideKey(frame=one.frame, strokes=line_strokes(frame, inside)))
+        drawn = _drawn(0, Input.SKETCH, one.frame, line_strokes(frame, inside))
+        yield MadeGuide(guides=(drawn,), method="classical")
         say(GuideProgress(stage="drawing", done=done, total=len(order.frames)))
-    guide = Guide(kind=Input.SKETCH, keys=tuple(keys))
-    return MadeGuide(guides=(ObjectGuide(object=0, guide=guide),), method="classical")
 
 
 def _inside(mask: Guide, frame: int, order: GuideOrder, read: Read) -> Mask:

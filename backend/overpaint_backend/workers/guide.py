@@ -33,7 +33,7 @@ class GuideMaker:
         self._places = threading.BoundedSemaphore(AT_ONCE)
 
     def make(self, order: GuideOrder, wanted: Callable[[], bool]) -> Iterator[GuideProgress | MadeGuide]:
-        """How far it is, and at last what was made. The work ends as soon as `wanted` says no, or the iterator is closed.
+        """How far it is, and what was made, frame by frame. The work ends as soon as `wanted` says no, or the iterator is closed.
 
         Raises what the work raised, Cancelled where it is no longer wanted, and Unavailable where its process died, or
         where too many wait already.
@@ -85,17 +85,19 @@ def _answers(ours: Connection, wanted: Callable[[], bool]) -> Iterator[GuideProg
         if isinstance(answer, tuple):
             kind, words = answer
             raise kind(**words)
-        yield answer
-        if isinstance(answer, MadeGuide):
+        if answer is None:
             return
+        yield answer
 
 
 def _work(pipe: Connection, order: GuideOrder, spool: Path, weights: Path, device: str, log_format: str) -> None:
-    """The life of the process. Where nobody listens any more, the next word ends it."""
+    """The life of the process. Where nobody listens any more, the next word ends it; where nobody takes its words, it waits."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to answer
     write_log(log_format)
     try:
-        pipe.send(make_guide(order, Spool(spool).get, pipe.send, weights, device))
+        for part in make_guide(order, Spool(spool).get, pipe.send, weights, device):
+            pipe.send(part)
+        pipe.send(None)  # that was all
     except BrokenPipeError:
         return
     except OverpaintError as error:

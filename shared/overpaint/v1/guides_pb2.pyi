@@ -89,12 +89,14 @@ class MadeGuide(_message.Message):
     def __init__(self, guides: _Optional[_Iterable[_Union[ObjectGuide, _Mapping]]] = ..., method: _Optional[str] = ...) -> None: ...
 
 class MakeGuideRequest(_message.Message):
-    __slots__ = ("order", "chunk")
+    __slots__ = ("order", "chunk", "in_parts")
     ORDER_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
+    IN_PARTS_FIELD_NUMBER: _ClassVar[int]
     order: GuideOrder
     chunk: _frames_pb2.FrameChunk
-    def __init__(self, order: _Optional[_Union[GuideOrder, _Mapping]] = ..., chunk: _Optional[_Union[_frames_pb2.FrameChunk, _Mapping]] = ...) -> None: ...
+    in_parts: bool
+    def __init__(self, order: _Optional[_Union[GuideOrder, _Mapping]] = ..., chunk: _Optional[_Union[_frames_pb2.FrameChunk, _Mapping]] = ..., in_parts: _Optional[bool] = ...) -> None: ...
 
 class MakeGuideResponse(_message.Message):
     __slots__ = ("missing", "progress", "made")

@@ -77,3 +77,6 @@ def test_lines_inside_the_mask_become_strokes(blender, extension, square, server
         assert box == pytest.approx([16 + 2 * (int(frame) - 5), 20, 20, 20], abs=5)
     half = {str(int(frame) - 5): [number / 2 for number in box] for frame, box in found["range"].items()}
     assert found["sketch"] == {frame: pytest.approx(box, abs=0.01) for frame, box in half.items()}
+    # Each frame is drawn as it comes: what was there when it was cancelled stays, and the next time the others come.
+    assert found["cancelled"] == ["5", "6", "8", "11"]
+    assert found["rest"] == "Lines on 4 frames" and found["all"] == [str(frame) for frame in range(5, 13)]

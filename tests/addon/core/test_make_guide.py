@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from overpaint.edit import Guide, GuideKey, Input
-from overpaint.order import Click, LinesOrder, MadeGuide, TrackOrder
+from overpaint.order import Click, LinesOrder, MadeGuide, TrackOrder, joined
 from overpaint_addon.core.make_guide import make_guide
 from overpaint_addon.core.steps import Doing, Steps
 
@@ -13,19 +14,22 @@ from tests.fakes import FakeBackend, FakeTimeline, clip_frames
 CLICKS = TrackOrder(clicks=(Click(object=1, frame=2, x=10, y=10),))
 
 
-def drive(steps: Steps[MadeGuide]) -> tuple[list[Doing], MadeGuide]:
+def drive(make: Callable[[Callable[[MadeGuide], object]], Steps[None]]) -> tuple[list[Doing], MadeGuide]:
+    """What was said, and the whole guide; each step kept one frame of it at most."""
     seen: list[Doing] = []
-    while True:
-        try:
-            seen.append(next(steps))
-        except StopIteration as end:
-            return seen, end.value
+    parts: list[MadeGuide] = []
+    before = 0
+    for doing in make(parts.append):
+        seen.append(doing)
+        assert len(parts) <= before + 1
+        before = len(parts)
+    return seen, joined(parts)
 
 
 def test_masks_come_of_the_whole_strip(tmp_path: Path) -> None:
     timeline, backend = FakeTimeline(clip_frames(6), (), tmp_path), FakeBackend()
     capture = timeline.capture
-    seen, made = drive(make_guide(timeline, backend, timeline.read_selection(), CLICKS))
+    seen, made = drive(lambda keep: make_guide(timeline, backend, timeline.read_selection(), CLICKS, keep))
     assert [key.frame for key in made.guide(1).keys] == list(range(6))
     assert {one.stage for one in seen} == {"reading the strip", "tracking"}
     assert capture.closed and len(backend.frames) == 6
@@ -33,7 +37,7 @@ def test_masks_come_of_the_whole_strip(tmp_path: Path) -> None:
 
 def test_lines_come_of_the_frames_that_are_named(tmp_path: Path) -> None:
     timeline, backend = FakeTimeline(clip_frames(6), (), tmp_path), FakeBackend()
-    _, made = drive(make_guide(timeline, backend, timeline.read_selection(), LinesOrder(), [4, 1]))
+    _, made = drive(lambda keep: make_guide(timeline, backend, timeline.read_selection(), LinesOrder(), keep, [4, 1]))
     assert made.guide().kind is Input.SKETCH and [key.frame for key in made.guide().keys] == [1, 4]
     assert len(backend.frames) == 2
 
@@ -44,7 +48,7 @@ def test_closing_it_ends_the_work_and_the_capture(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(
         backend, "make_guide", lambda *given: begun.append(FakeBackend.make_guide(backend, *given)) or begun[0]
     )
-    steps = make_guide(timeline, backend, timeline.read_selection(), CLICKS)
+    steps = make_guide(timeline, backend, timeline.read_selection(), CLICKS, lambda _: None)
     while next(steps).stage != "tracking":
         pass
     steps.close()
@@ -57,5 +61,5 @@ def test_lines_are_of_what_lies_in_the_selections_mask(tmp_path: Path, monkeypat
     timeline, backend, ordered = FakeTimeline(clip_frames(2), (sketch, mask), tmp_path), FakeBackend(), []
     make = backend.make_guide
     monkeypatch.setattr(backend, "make_guide", lambda order, read: ordered.append(order.wanted) or make(order, read))
-    drive(make_guide(timeline, backend, timeline.read_selection(), LinesOrder()))
+    drive(lambda keep: make_guide(timeline, backend, timeline.read_selection(), LinesOrder(), keep))
     assert ordered == [LinesOrder(mask=mask)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from overpaint.clip import Size
 from overpaint.codec import digest
-from overpaint.order import Click, GuideFrame, GuideOrder, GuideProgress, TrackOrder
+from overpaint.order import Click, GuideFrame, GuideOrder, GuideProgress, TrackOrder, joined
 from overpaint_backend import cli
 from overpaint_backend.guides.make import make_guide
 from overpaint_backend.media import write_picture
@@ -38,7 +38,7 @@ def test_frames_of_sixteen_bits_and_with_gaps_are_tracked(tmp_path: Path) -> Non
     clicks = (Click(object=1, frame=20, x=20, y=20),)
     order = GuideOrder(size=Size(width=60, height=40), depth=16, frames=named, wanted=TrackOrder(clicks=clicks))
     said: list[GuideProgress] = []
-    made = make_guide(order, deep.__getitem__, said.append, tmp_path, "cpu")
+    made = joined(make_guide(order, deep.__getitem__, said.append, tmp_path, "cpu"))
     assert [key.frame for key in made.guide(1).keys] == [0, 10, 20, 30] and made.method == "classical"
     assert said[-1].done == said[-1].total == 3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import tempfile
+import time
 from typing import Any
 
 import bpy  # pyright: ignore[reportMissingImports]
@@ -153,7 +154,16 @@ def lined(extension: str, clip: str, server: str) -> dict[str, Any]:
     sketch = next(guide for guide in capture.guides() if guide.kind == "sketch")
     capture.close()
     around = room("core.areas").bounds
-    return found | {"sketch": {str(key.frame): around(key.strokes) for key in sketch.keys}}
+    found |= {"sketch": {str(key.frame): around(key.strokes) for key in sketch.keys}}
+    scene.render.resolution_percentage, fields.step = 100, 1
+    steps = room("ui.clicks").OVERPAINT_OT_lines.steps(None, scene, session)
+    while len(drawn(scene)) == 3:
+        next(steps)
+        time.sleep(0.01)
+    steps.close()  # as cancel does
+    found |= {"cancelled": list(drawn(scene))}
+    assert bpy.ops.overpaint.lines() == {"FINISHED"}
+    return found | {"rest": session.words, "all": list(drawn(scene))}
 
 
 def drawn(scene: Any) -> dict[str, Any]:
