@@ -27,7 +27,7 @@ import pytest
 from overpaint.client import Client
 from overpaint.clip import Clip, Rate, Size
 from overpaint.codec import digest
-from overpaint.edit import Edit, OptionValue, Task
+from overpaint.edit import Edit, Task
 from overpaint.errors import Missing
 from overpaint.job import EventKind, JobSpec
 from overpaint_backend.web.listening import THREADS
@@ -70,12 +70,14 @@ def figures(web: str, token: str = "") -> dict[str, float]:
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
 
-LONG: dict[str, OptionValue] = {"delay": 0.2, "steps": 400}  # minutes: it is cancelled when all has been looked at
+LONG = 400  # steps that take minutes: such a job is cancelled when all has been looked at
 
 
-def job(mask: np.ndarray = MASK, seed: int = 0, **options: OptionValue) -> JobSpec:
+def job(delay: float = 0.0, steps: int = 4, mask: np.ndarray = MASK, seed: int = 0) -> JobSpec:
     clip = Clip(size=Size(width=32, height=24), rate=Rate(numerator=24), depth=8, frames=tuple(map(digest, FRAMES)))
-    edit = Edit(task=Task.REPAINT, prompt=SECRET, guides=(held_mask(mask),), options={"steps": 4} | options, seed=seed)
+    edit = Edit(
+        task=Task.REPAINT, prompt=SECRET, guides=(held_mask(mask),), options={"delay": delay, "steps": steps}, seed=seed
+    )
     return JobSpec(id=uuid.uuid4().hex, engine="toy", clip=clip, edit=edit)
 
 
@@ -135,7 +137,7 @@ def test_a_name_that_only_leads_here_is_not_answered(opened: Serving) -> None:
 
 def test_no_foreign_page_may_read_or_act(opened: Serving) -> None:
     with Client(opened.address) as client:
-        it = submit(client, job(**LONG))
+        it = submit(client, job(0.2, LONG))
         for origin, kind in (("", ""), ("https://evil.example", ""), ("https://evil.example", "text/plain")):
             refused = ask(f"{opened.web}api/jobs/{it}/cancel", method="POST", Origin=origin, Content_Type=kind)
             assert refused.status == 400 and refused.json["error"]["field"] == "header"
@@ -150,7 +152,7 @@ def test_no_foreign_page_may_read_or_act(opened: Serving) -> None:
 def test_a_running_job_shows_how_far_it_is_and_its_newest_picture(opened: Serving) -> None:
     with Client(opened.address) as client:
         # Its first picture comes with its first window, and the other two last for ten seconds.
-        it, next_one, last = (submit(client, one) for one in (job(delay=0.2, steps=25), job(), job()))
+        it, next_one, last = (submit(client, one) for one in (job(0.2, 25), job(), job()))
 
         def look() -> dict[str, Any]:
             return {one["id"]: one for one in ask(opened.web + "api/queue").json["jobs"]}
@@ -200,7 +202,7 @@ def counted(tmp_path: Path) -> Iterator[Serving]:
 
 def test_metrics_count_what_happened(counted: Serving) -> None:
     with Client(counted.address) as client:
-        it = submit(client, job(delay=0.01))
+        it = submit(client, job(0.01))
         assert ended(client, it) is EventKind.FINISHED
         assert len(list(client.fetch(it))) == 40
         with pytest.raises(Missing, match="there is no job"):
@@ -219,7 +221,7 @@ def test_metrics_count_what_happened(counted: Serving) -> None:
 
 def test_the_log_names_jobs_and_methods_and_no_prompt(opened: Serving) -> None:
     with Client(opened.address) as client:
-        it = submit(client, job(**LONG))
+        it = submit(client, job(0.2, LONG))
         assert ask(f"{opened.web}api/jobs/{it}/cancel", method="POST", X_Overpaint="1").status == 200
         assert ended(client, it) is EventKind.CANCELLED
 
@@ -258,7 +260,7 @@ def test_with_tokens_nothing_is_said_without_one(guarded: Serving) -> None:
 
 def test_each_sees_and_stops_their_own_and_the_administrator_all(guarded: Serving) -> None:
     with Client(guarded.address, token=TOKENS["anna"]) as client:
-        it = submit(client, job(**LONG))
+        it = submit(client, job(0.2, LONG))
         for name, sees in (("anna", [it]), ("ben", []), ("boss", [it])):
             queue = ask(guarded.web + "api/queue", token=TOKENS[name]).json
             assert [one["id"] for one in queue["jobs"]] == sees
