@@ -56,17 +56,25 @@ def thin(drawn: Mask) -> Mask:
     """Lines of one pixel's width (Zhang and Suen, CACM 1984)."""
     value = np.pad(drawn, 1).astype(np.uint8)
     while True:
-        before = value.copy()
-        for turn in (0, 1):
-            # Neighbours clockwise, from the one above.
-            ways = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
-            p = [np.roll(value, (-y, -x), (0, 1)) for y, x in ways]
-            near = sum(p)
-            rises = sum((p[i] == 0) & (p[(i + 1) % 8] == 1) for i in range(8))
-            a, b = (p[0] * p[2] * p[4], p[2] * p[4] * p[6]) if turn == 0 else (p[0] * p[2] * p[6], p[0] * p[4] * p[6])
-            value[(value == 1) & (near >= 2) & (near <= 6) & (rises == 1) & (a == 0) & (b == 0)] = 0
+        before = value
+        for stays in STAYS:
+            value = cv2.bitwise_and(value, cv2.LUT(cv2.filter2D(value, -1, AROUND), stays))
         if (value == before).all():
             return value[1:-1, 1:-1].astype(bool)
+
+
+def _stays(turn: int) -> UInt8[np.ndarray, "256"]:
+    """Whether a pixel stays in a turn, by which of its eight neighbours are drawn: bits, clockwise from the one above."""
+    p = [np.arange(256) >> bit & 1 for bit in range(8)]
+    near = sum(p)
+    rises = sum((p[i] == 0) & (p[(i + 1) % 8] == 1) for i in range(8))
+    a, b = (p[0] * p[2] * p[4], p[2] * p[4] * p[6]) if turn == 0 else (p[0] * p[2] * p[6], p[0] * p[4] * p[6])
+    goes = (near >= 2) & (near <= 6) & (rises == 1) & (a == 0) & (b == 0)
+    return (~goes).astype(np.uint8)
+
+
+AROUND = np.array([[128, 1, 2], [64, 0, 4], [32, 16, 8]], np.float32)
+STAYS = _stays(0), _stays(1)
 
 
 def trace(skeleton: Mask) -> Iterator[np.ndarray]:
