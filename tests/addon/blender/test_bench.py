@@ -21,7 +21,8 @@ def test_every_tick_of_a_job_is_timed(extension: Path) -> None:
     assert found["frames"] == 3 and found["ticks"] > 5
     assert 0 < found["tick_median_ms"] <= found["tick_p99_ms"] <= found["tick_max_ms"]
     assert {"reading the strip", "fetching the take"} <= set(found["seconds"])
-    assert {"painting", "finished"} & set(found["seconds"])  # three frames are painted between two ticks of a busy Blender
+    # Three frames are painted between two ticks of a busy Blender.
+    assert {"painting", "finished"} & set(found["seconds"])
 
 
 def test_a_blender_that_fails_says_why(tmp_path: Path) -> None:
