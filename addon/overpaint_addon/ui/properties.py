@@ -37,7 +37,9 @@ QUALITIES = [
     ("standard", "Standard", "The engine's own steps"),
     ("best", "Best", "Twice the usual steps"),
 ]
-_items: list[tuple[str, str, str, int]] = []  # Blender keeps no strings of its own for choices that are made up
+# Blender keeps no strings of its own for choices that are made up, and an open menu still points at those of before: so
+# whatever was in one stays.
+_strings: dict[str, str] = {}
 
 
 def _engines(fields: Any, _context: bpy.types.Context | None = None) -> list[tuple[str, str, str, int]]:
@@ -48,8 +50,8 @@ def _engines(fields: Any, _context: bpy.types.Context | None = None) -> list[tup
         found.append((card.name, card.title, f"{card.description} {_but(card.obstacle)}".strip().removesuffix(".")))
     if fields.engine not in (name for name, _, _ in found):
         found.append((fields.engine, fields.engine, say("An engine that this server has not shown")))
-    _items[:] = [(*one, number) for number, one in enumerate(found)]
-    return _items
+    kept = (tuple(_strings.setdefault(text, text) for text in one) for one in found)
+    return [(name, title, words, number) for number, (name, title, words) in enumerate(kept)]
 
 
 def _but(obstacle: str) -> str:

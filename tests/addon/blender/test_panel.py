@@ -45,6 +45,10 @@ def test_a_script_needs_no_server_and_an_unknown_engine_is_kept(look):
     }
 
 
+def test_blender_is_never_left_with_a_menu_whose_words_are_gone(look):
+    assert look("choices")
+
+
 def test_options_come_from_the_card_and_only_changes_are_kept(look):
     found = look("options")
     assert found.pop("steps") == [4, 1, 1000, 4, "How many steps a window takes"]

@@ -102,6 +102,18 @@ def scripted(extension: str, media: str, server: str) -> dict[str, Any]:
     return found
 
 
+def choices(extension: str, media: str, server: str) -> bool:
+    """Whether the strings of the engine's menu stay where they are, however often it is asked for: Blender holds none of its own."""
+    painting.install(extension, server)
+    scene, _ = painting.edit(media)
+    settled()
+    first, again = (
+        [one for item in list(room("ui.properties")._engines(scene.overpaint)) for one in item[:3]] for _ in "12"
+    )
+    assert "Toy" in first and any("Not now" in one for one in first), first
+    return all(one is other for one, other in zip(first, again, strict=True))
+
+
 def options(extension: str, media: str, server: str) -> dict[str, Any]:
     """Options through the fields made from the card: kept, sent, reset; and the quality."""
     painting.install(extension, server)
