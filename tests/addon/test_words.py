@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from overpaint_addon.core.words import columns, lines, say, speak
+from overpaint_addon.core.words import columns, lines, say, sentences, speak
 
 ROOT = Path(__file__).parents[2]
 LOCALE = ROOT / "addon/overpaint_addon/locale"
@@ -122,3 +122,9 @@ def test_lines_are_broken_where_the_language_allows_it() -> None:
 def test_wide_characters_take_two_columns() -> None:
     assert columns("Mask") == 4
     assert columns("マスク") == columns("遮罩 X") == 6
+
+
+def test_a_sentence_begins_with_a_capital_unless_it_is_a_name() -> None:
+    assert sentences("the mask is empty", "Draw one") == "The mask is empty. Draw one"
+    assert sentences("bikes.mp4 is gone") == "bikes.mp4 is gone"
+    assert sentences("", "") == ""

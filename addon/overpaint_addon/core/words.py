@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 CONTEXT = "Overpaint"  # in which Blender has no words of its own
 WIDE = re.compile("[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]")
+FIRST_WORD = re.compile("^[a-z]+(?= )")
 _look_up: Callable[[str], str] = str
 
 
@@ -21,6 +22,12 @@ def speak(look_up: Callable[[str], str]) -> None:
     """Translate with `look_up` from now on; `str` leaves everything English."""
     global _look_up
     _look_up = look_up
+
+
+def sentences(message: str, remedy: str = "") -> str:
+    """What is wrong, and what to do, as one reads it in a panel: begun with a capital, unless that would change a name."""
+    words = f"{message}. {remedy}" if remedy else message
+    return FIRST_WORD.sub(lambda found: found[0].capitalize(), words)
 
 
 def columns(text: str) -> int:

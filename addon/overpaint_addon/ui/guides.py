@@ -21,9 +21,10 @@ from overpaint.errors import Invalid
 from ..core import areas, span
 from ..core.marks import neighbour
 from ..core.roles import MaskSource, Role
-from ..core.words import CONTEXT, say
+from ..core.words import CONTEXT, say, sentences
 from ..host import drawings, guides, render_guides, stack, strokes, timeline, versions
 from . import diamonds
+from .panels import draw_words
 
 ROLES = [
     ("sketch", "Sketch", "Lines that the picture follows, on the frames they are drawn on", "GREASEPENCIL", 0),
@@ -286,7 +287,7 @@ def guides_view(context: bpy.types.Context) -> GuidesView:
         shown = stack.visible(strip)
         frames, source = span.words(guides.painted(scene, shown), shown), selection.mask_source
     except Invalid as error:
-        problem = f"{error.message}. {error.remedy}"
+        problem = sentences(error.message, error.remedy)
     count = len(_keyed(scene)) if not problem else 0
     return GuidesView(
         frames=frames,
@@ -327,7 +328,7 @@ def _draw_frames(layout: Any, fields: Any, view: GuidesView) -> None:
         column.prop(fields, "first")
         column.prop(fields, "last")
     if view.problem:
-        layout.label(text=view.problem, icon="ERROR")
+        draw_words(layout, bpy.context, view.problem, icon="ERROR")
     else:
         layout.label(text=view.frames, icon="PREVIEW_RANGE")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy  # pyright: ignore[reportMissingImports]
 
-from ..core.words import columns, lines, say
+from ..core.words import columns, lines, say, sentences
 from ..host import versions
 from . import options
 from .remedies import draw_buttons
@@ -54,7 +54,7 @@ class OVERPAINT_PT_edit(_Overpaint, bpy.types.Panel):
         if view.last_seed is not None:
             layout.label(text=say("Last seed: {seed}", seed=view.last_seed), icon="BLANK1")
         if view.trouble:
-            draw_words(layout, context, f"{view.trouble.message}. {view.trouble.remedy}", icon="ERROR")
+            draw_words(layout, context, sentences(view.trouble.message, view.trouble.remedy), icon="ERROR")
             draw_buttons(layout.column(align=True), view.trouble)
         text = say("{verb} with {engine}", verb=view.verb, engine=view.engine) if view.engine else view.verb
         fits = columns(text) <= characters(context)

@@ -8,7 +8,7 @@ from typing import Any
 
 from overpaint.errors import OverpaintError
 
-from ..core.words import lines
+from ..core.words import lines, sentences
 
 WIDTH = 44  # characters of a line; a sidebar of Blender's own width shows about so many
 
@@ -58,8 +58,7 @@ def remedies(error: OverpaintError) -> tuple[Remedy, ...]:
 def draw_remedy(layout: Any, error: OverpaintError) -> None:
     """What is wrong, what to do, and the buttons that do it."""
     column = layout.column(align=True)
-    words = f"{error.message}. {error.remedy}" if error.remedy else error.message
-    for number, line in enumerate(lines(words, WIDTH)):
+    for number, line in enumerate(lines(sentences(error.message, error.remedy), WIDTH)):
         column.label(text=line, icon="BLANK1" if number else "ERROR")
     draw_buttons(column, error)
 

@@ -139,7 +139,7 @@ def test_the_panel_says_what_each_layer_is_and_how_much_is_painted(blender, exte
     assert layers == ["Note", "Sketch", "red", "Sketch", "motion", "Motion Track", "Mask of the coat", "Mask"]
     assert "4 of 8 frames, 6-9 of 5-12" in chosen and "No mask there" in chosen
     assert chosen[chosen.index("Note") + 1] == "Mask"
-    assert any(words.startswith("the frames to paint end at 3") for words in beside)
+    assert any(words.startswith("The frames to paint end at 3") for words in beside)
 
 
 def test_layers_are_found_by_a_part_of_their_name(blender, extension, notes):

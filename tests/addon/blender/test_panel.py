@@ -87,7 +87,7 @@ def test_the_cost_comes_from_the_server_and_so_does_its_refusal(look, server):
 
 def test_a_server_that_is_away_is_said_before_the_button_is_pressed(blender, extension, media):
     found = blender("filling.away", extension=extension, media=media)
-    assert found[0].startswith("no server answers at 127.0.0.1:9") and found[1].startswith("Replace in")
+    assert found[0].startswith("No server answers at 127.0.0.1:9") and found[1].startswith("Replace in")
 
 
 def test_law_8_no_tick_waits_for_an_answer(blender, extension, media, tmp_path):

@@ -73,7 +73,7 @@ def automatic(extension: str, media: str, server: str) -> dict[str, Any]:
     fields.engine = "automatic"
     fields.task = "generate"
     shown = settled()
-    found["nobody can"] = [button(shown) in shown.off, "the engine vires could do this, but" in said(shown)]
+    found["nobody can"] = [button(shown) in shown.off, "The engine vires could do this, but" in said(shown)]
     fields.task, fields.mask, fields.engine = "automatic", None, "toy"
     shown = settled()
     found["no mask"] = [button(shown) in shown.off, "the engine toy needs a mask, and none is given" in said(shown)]
@@ -262,7 +262,7 @@ def states(extension: str, media: str, server: str) -> dict[str, Any]:
     stage.sequencer()
     empty = panel()
     found: dict[str, Any] = {
-        "no strip": [empty.off, "no strip is active in the sequencer of Scene. Click" in said(empty)]
+        "no strip": [empty.off, "No strip is active in the sequencer of Scene. Click" in said(empty)]
     }
     scene, _ = painting.edit(media)
     found["no card"] = panel("engine").shown
