@@ -130,7 +130,7 @@ def pumped() -> dict[str, Any]:
         waits.append(wait)
         doing = pump.doing()
         stages.append(doing and doing.stage)
-        now += PAUSE / 50
+        now += PAUSE / 100
     pumping.time = clock
     found: dict[str, Any] = {"each in order": [[one for one in said if one[0] == name] for name in "ab"]}
     found["values"] = [one.result(), two.result()]
