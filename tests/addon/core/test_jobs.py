@@ -35,9 +35,8 @@ MASK = np.zeros((24, 32), np.uint8)
 MASK[6:15, 10:20] = 255
 DRAFT = Draft(engine="toy", task=Task.REPAINT, prompt="a red coat", seed=5)
 SLOW: dict[str, dict[str, OptionValue]] = {"toy": {"delay": 0.2, "steps": 200}}
-LONG: dict[str, dict[str, OptionValue]] = {
-    "toy": {"delay": 0.25, "steps": 10}
-}  # there is time to do something meanwhile
+# There is time to do something meanwhile; the prompt must be a test's own, or another's windows are used again.
+LONG: dict[str, dict[str, OptionValue]] = {"toy": {"delay": 0.25, "steps": 10}}
 WORKING: dict[str, dict[str, OptionValue]] = {"toy": {"delay": 0.02, "steps": 8}}
 
 
@@ -145,7 +144,7 @@ def test_two_jobs_at_once_both_come_to_a_take(desk: Desk) -> None:
 
 def test_a_paused_job_waits_and_goes_on_when_it_is_resumed(desk: Desk) -> None:
     job_id = uuid.uuid4().hex
-    steps = desk.paint(job_id, options=desk.working and LONG)
+    steps = desk.paint(job_id, prompt="paused", options=desk.working and LONG)
     drive(steps, until=lambda said: said.stage == "painting")
     desk.backend.pause(job_id).result(30)
     drive(steps, until=lambda said: said.stage == "paused")
@@ -186,7 +185,7 @@ def _sent(backend: Any) -> int:
 
 
 def test_a_cancelled_job_stays_in_the_list_and_can_be_tried_again(desk: Desk) -> None:
-    ticket = desk.submit(options=desk.working and LONG)
+    ticket = desk.submit(prompt="cancelled", options=desk.working and LONG)
     desk.backend.cancel(ticket.job_id).result(30)
     (refused,) = drive(desk.resume(ticket))
     assert isinstance(refused, Cancelled)

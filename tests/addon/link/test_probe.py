@@ -102,7 +102,8 @@ def test_all_is_well_with_a_server_on_this_machine(plain: str) -> None:
 
 
 def test_no_proxy_is_asked_the_way_to_this_machine(plain: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("no_proxy")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "https_proxy", "grpc_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert verdict(probe(plain)) == ("", "")

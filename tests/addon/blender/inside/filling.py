@@ -202,11 +202,11 @@ def unanswered(extension: str, media: str, server: str, process: int) -> dict[st
             os.kill(process, signal.SIGCONT)
 
     ticked()
-    found: dict[str, Any] = {"cards": [ask.pump.doing() is not None, ask.cards, ask.error]}
+    found: dict[str, Any] = {"cards": [ask.pump.doing() is not None, ask.cards, ask.error and str(ask.error)]}
     settled()
     room("ui.options").change(scene.overpaint, "toy", "steps", 7)
     ticked()
-    found["cost"] = [ask.pump.doing() is not None, ask.cost, ask.refusal]
+    found["cost"] = [ask.pump.doing() is not None, ask.cost, ask.refusal and str(ask.refusal)]
     return found | {"then": "8 frames, 1 window of 96x64" in settled().shown}
 
 

@@ -130,11 +130,13 @@ def pumped() -> dict[str, Any]:
         waits.append(wait)
         doing = pump.doing()
         stages.append(doing and doing.stage)
-        now += PAUSE / 50
+        now += PAUSE / 100
     pumping.time = clock
     found: dict[str, Any] = {"each in order": [[one for one in said if one[0] == name] for name in "ab"]}
     found["values"] = [one.result(), two.result()]
-    found["rests"] = 0 < max(waits) <= PAUSE and len(waits) > 100  # asked at once again, it does nothing until then
+    found["rests"] = (
+        0 < max(waits) < PAUSE + 1e-9 and len(waits) > 100
+    )  # asked at once again, it does nothing until then
     found["doing"] = [stages[-1], pump.doing()]
 
     said.clear()
