@@ -160,6 +160,7 @@ def test_law_4_a_job_may_lose_more_nodes_than_workers(
 ) -> None:
     nodes.only(1)
     with on(nodes, tmp_path) as (_, client):
+        until(lambda: len(names(client)) == 1, "one device")
         store, spec = Store(tmp_path / "ray" / "jobs.sqlite"), job("toy", delay=0.2)
 
         def ready(turn: int) -> bool:
