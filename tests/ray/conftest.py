@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Ray's processes are forked here, beside open streams. gRPC's own handlers of a fork end about one in thirty of them,
+# before it has begun; and a process that is to become another one needs them for nothing.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 from overpaint.client import Client
 
 ROOT = Path(__file__).parents[2]

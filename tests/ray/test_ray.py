@@ -29,6 +29,7 @@ FRAMES = clip_frames(128)  # 8 windows that stand alone, or 11 that overlap
 MASK = np.zeros((24, 32), np.uint8)
 MASK[6:15, 10:20] = 255
 Until = Callable[..., None]
+LOST_NODE = r"the node \S+ \(\w+\) was lost"
 
 
 def job(engine: str = "toy-alone", *, steps: int = 4, delay: float = 0.0, prompt: str = "on Ray") -> JobSpec:
@@ -134,36 +135,58 @@ def test_law_4_a_job_that_loses_its_only_node_goes_on_with_the_next_that_comes(
         assert np.array_equal(take(client, spec), here["toy"])
 
 
-@pytest.mark.parametrize(("engine", "count", "delay"), [("toy", 1, 0.2), ("toy-alone", 2, 0.75)])
+def lose_nodes(nodes: Nodes, until: Until, ready: Callable[[int], bool]) -> None:
+    """Kill a node when it is `ready`, as often as ends a job that does so to its workers, and once more; another comes each time."""
+    for turn in range(MOST_LOSSES + 1):
+        until(lambda turn=turn: ready(turn), "a window")
+        nodes.kill()
+        nodes.add()
+
+
+def check_losses(client: Client, spec: JobSpec, take_here: np.ndarray) -> int:
+    """The job is finished, and has lost nodes only; how many were its own."""
+    events = list(client.watch(spec.id))
+    assert kinds(events)[-1] is EventKind.FINISHED, events[-1]
+    lost = [event for event in events if event.kind is EventKind.LOST]
+    assert {event.field for event in lost} == {"node"}
+    assert all(re.match(LOST_NODE, event.message) for event in lost)
+    assert len(painted(events)) == len(set(painted(events)))
+    assert np.array_equal(take(client, spec), take_here)
+    return len(lost)
+
+
 def test_law_4_a_job_may_lose_more_nodes_than_workers(
-    nodes: Nodes, here: dict[str, np.ndarray], tmp_path: Path, until: Until, engine: str, count: int, delay: float
+    nodes: Nodes, here: dict[str, np.ndarray], tmp_path: Path, until: Until
 ) -> None:
-    """On its only node, and spread over two of which the older is killed: at times the job's own, at times one that helps."""
-    nodes.only(count)
+    nodes.only(1)
     with on(nodes, tmp_path) as (_, client):
-        until(lambda: len(names(client)) == count, "the devices")
-        spec = job(engine, delay=delay)
+        until(lambda: len(names(client)) == 1, "one device")
+        store, spec = Store(tmp_path / "ray" / "jobs.sqlite"), job("toy", delay=0.2)
+
+        def ready(turn: int) -> bool:
+            """It has begun on the newest node, and finished a window there."""
+            said = [
+                one for one in kinds(list(store.events(spec.id))) if one in (EventKind.STARTED, EventKind.WINDOW_DONE)
+            ]
+            return said.count(EventKind.STARTED) == turn + 1 and said[-1] is EventKind.WINDOW_DONE
+
         submit(client, spec)
-        watched, events = client.watch(spec.id), list[JobEvent]()
-        for _ in range(MOST_LOSSES + 1):
-            for event in watched:
-                events.append(event)
-                if event.kind is EventKind.WINDOW_DONE or event.kind is EventKind.FAILED:
-                    break
-            assert kinds(events)[-1] is EventKind.WINDOW_DONE, events[-1]  # so there was one to lose
-            nodes.kill()
-            nodes.add()
-        events += list(watched)
-        assert kinds(events)[-1] is EventKind.FINISHED, events[-1]
-        lost = [event for event in events if event.kind is EventKind.LOST]
-        assert all(
-            event.field == "node" and re.match(r"the node \S+ \(\w+\) was lost", event.message) for event in lost
-        )
-        assert len(lost) == MOST_LOSSES + 1 if count == 1 else lost
-        done = [event.window for event in events if event.kind is EventKind.WINDOW_DONE]
-        assert sorted(done) == sorted(set(done))
-        assert np.array_equal(take(client, spec), here[engine])
-        assert re.search(r"the node \S+ \(\w+\) was lost", (tmp_path / "ray.log").read_text())
+        lose_nodes(nodes, until, ready)
+        assert check_losses(client, spec, here["toy"]) == MOST_LOSSES + 1
+        assert len(re.findall(f": {LOST_NODE}", (tmp_path / "ray.log").read_text())) == MOST_LOSSES + 1
+
+
+def test_law_4_a_job_that_others_help_with_may_lose_more_nodes_than_workers(
+    nodes: Nodes, here: dict[str, np.ndarray], tmp_path: Path, until: Until
+) -> None:
+    """The older of two nodes is killed each time: the job's own at times, and at times one that helps."""
+    nodes.only(2)
+    with on(nodes, tmp_path) as (_, client):
+        until(lambda: len(names(client)) == 2, "two devices")
+        store, spec = Store(tmp_path / "ray" / "jobs.sqlite"), job(delay=2.0)
+        submit(client, spec)
+        lose_nodes(nodes, until, lambda turn: len(painted(list(store.events(spec.id)))) > turn)
+        assert 0 < check_losses(client, spec, here["toy-alone"]) <= MOST_LOSSES + 1
 
 
 def test_law_7_a_cancelled_job_frees_all_its_devices(nodes: Nodes, tmp_path: Path, until: Until) -> None:
