@@ -23,7 +23,7 @@ def add_verbs(verbs: Verbs) -> None:
     one.add_argument(
         "--steps",
         type=int,
-        help="end after so many of the transformer, which follow those of the decoder (small: 1200); all unless given",
+        help="end after so many of the decoder and so many of the transformer; all unless given",
     )
     one.add_argument("--minutes", type=float, help="end after so long; --resume goes on, as it does after Ctrl-C")
     one.add_argument("--resume", action="store_true", help="go on where --out was left, however it ended")

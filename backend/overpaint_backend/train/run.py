@@ -108,7 +108,9 @@ def train(
     save_every: float | None = None,
     judge_every: float | None = 900,
 ) -> Run:
-    """Train to the settings' end, or until `steps` of the transformer are done or `minutes` have passed; then save.
+    """Train to the settings' end, or until each part has done `steps`, or `minutes` have passed; then save.
+
+    The parts are the decoder, or the sketch-aware encoder, and then the transformer.
 
     `data`: a data set (see `folder.py`) in place of generated clips. `weights`: the root of those that the run begins
     with, if its settings say `given`; it then needs `data`, and is not judged. Saves after its first step, every
@@ -142,10 +144,12 @@ def train(
         save_every = SAVE_LARGE_EVERY if settings.given else SAVE_EVERY
     with signalled() as stop:
         clock = Clock(run, minutes, save_every, None if settings.given else judge_every, stop)
-        mend(run, clips, clock)
-        last = min(settings.steps if steps is None else steps, settings.steps)
+        mended, learned = (
+            count if steps is None else min(steps, count) for count in (settings.vae_steps, settings.steps)
+        )
+        mend(run, clips, clock, mended)
         if not clock.over:
-            learn(run, clips, clock, last)
+            learn(run, clips, clock, learned)
         run.save()
     if clock.judge_every is not None and not run.stopped:
         score(run)
@@ -170,18 +174,18 @@ def share() -> tuple[int, int]:
     return team().process_index, team().num_processes
 
 
-def mend(run: Run, clips: Clips, clock: Clock) -> None:
-    """The autoencoder's part."""
+def mend(run: Run, clips: Clips, clock: Clock, last: int) -> None:
+    """The autoencoder's part, until `last` steps of it are done."""
     settings = run.settings
     stage = Stage(
         steps=settings.vae_steps, frames=settings.vae_frames, batch=settings.vae_clips, crop=settings.vae_crop
     )
     batches = Batches(replace(settings, stages=(stage,), seed=settings.seed + 1), clips, share())
-    rest = range(run.mended, settings.vae_steps)
+    rest = range(run.mended, last)
     for step, batch in zip(rest, ahead(batches, rest), strict=False):
         run.vae_losses.append(run.mending.learn(batch, step))
         run.mended = step + 1
-        clock.tick(run.mended, settings.vae_steps, run.vae_losses)
+        clock.tick(run.mended, last, run.vae_losses)
         if clock.over:
             return
 

@@ -162,3 +162,11 @@ def test_what_was_trained_is_loaded_like_the_published_weights(tmp_path: Path) -
         train(replace(TINY, seed=1), tmp_path, resume=True)
     with pytest.raises(Invalid, match="holds no run"):
         train(TINY, tmp_path / "new", resume=True)
+
+
+def test_a_short_run_is_short_in_both_parts_and_loses_nothing_when_it_goes_on(tmp_path: Path) -> None:
+    short = train(TINY, tmp_path / "short", steps=2, judge_every=None)
+    assert (short.mended, short.step) == (2, 2)
+    on = train(TINY, tmp_path / "short", resume=True, judge_every=None)
+    whole = train(TINY, tmp_path / "whole", judge_every=None)
+    assert (on.vae_losses, on.losses) == (whole.vae_losses, whole.losses)
