@@ -72,16 +72,22 @@ def download(snapshot: Snapshot, file: RemoteFile, target: Path, endpoint: str |
     with part.open("r+b") as out, _reaching(url):
         begun = out.seek(0, os.SEEK_END)
         transfer.http_get(url, out, resume_size=begun, headers=headers, expected_size=file.size)
+    if file.sha256 is not None:
+        _check(part, file)
+    part.replace(target)
+
+
+def _check(part: Path, file: RemoteFile) -> None:
+    """Raises Corrupt where `part` is not what the hub has; then it is gone."""
     with part.open("rb") as whole:
         found = hashlib.file_digest(whole, "sha256").hexdigest()
-    if file.sha256 not in (None, found):
+    if found != file.sha256:
         part.unlink()
         raise Corrupt(
             field=file.name,
             message=f"its SHA-256 is {found}, and the hub says {file.sha256}",
             remedy="Fetch again; if it stays so, the mirror is not to be trusted",
         )
-    part.replace(target)
 
 
 @contextmanager

@@ -108,13 +108,13 @@ def train(
     save_every: float | None = None,
     judge_every: float | None = 900,
 ) -> Run:
-    """Train to the settings' end, or until each part has done `steps`, or `minutes` have passed; then save.
-
-    The parts are the decoder, or the sketch-aware encoder, and then the transformer.
+    """Train to the settings' end, or until each part (the autoencoder's, the transformer's) has done `steps`, or `minutes`
+    have passed; then save.
 
     `data`: a data set (see `folder.py`) in place of generated clips. `weights`: the root of those that the run begins
     with, if its settings say `given`; it then needs `data`, and is not judged. Saves after its first step, every
-    `save_every` seconds, and where SIGINT or SIGTERM stops it, after the step that they come in. Judges every `judge_every` and at the end (None: never). Several processes share the clips of each step.
+    `save_every` seconds, and where SIGINT or SIGTERM stops it, after the step that they come in. Judges every
+    `judge_every` and at the end (None: never). Several processes share the clips of each step.
     Raises Invalid where `out` holds a run and `resume` is not said, or the other way round, and where a step's clips
     cannot be shared out, or the data set has none that fit; Missing without data set or weights.
     """
